@@ -1,0 +1,44 @@
+"""Flood maps from satellite imagery: a box and a date in, a mask that opens in QGIS out.
+
+::
+
+    import geoseg
+    result = geoseg.map_flood(geoseg.Request.of(bbox="8.4,11.9,8.6,12.1", date="2018-09-21", sensor="s1"))
+    print(result.flood, result.shares)
+
+Importing this module loads neither torch, xarray, dask nor rasterio: the names below load what they need when
+they are first touched.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geoseg.errors import GeosegError as GeosegError
+    from geoseg.pipeline import MapResult as MapResult
+    from geoseg.pipeline import map_flood as map_flood
+    from geoseg.request import Request as Request
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "GeosegError": "geoseg.errors",
+    "MapResult": "geoseg.pipeline",
+    "Request": "geoseg.request",
+    "map_flood": "geoseg.pipeline",
+}
+__all__ = ["GeosegError", "MapResult", "Request", "map_flood"]  # noqa: F822 - found by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module when it is first asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted([*globals(), *_HOME])

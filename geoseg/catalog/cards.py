@@ -1,0 +1,118 @@
+"""Model cards: everything about a model that is not its weights."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from geoseg.catalog.records import Record, load_folder, pick
+from geoseg.catalog.sensors import Unit
+
+BEFORE = "before."
+"""Prefix of a band that is read from imagery before the flood (``before.vv``)."""
+
+
+class BandStatistics(Record):
+    """How one band is normalised: (value - mean) / std, ``value`` in the card's unit times ``scale``."""
+
+    mean: float = 0.0
+    std: float = Field(default=1.0, gt=0)
+
+
+class Normalisation(Record):
+    """What a network wants, applied in one place just before it.
+
+    Attributes:
+        scale: Factor from the physical unit to the unit of the statistics (10000 for reflectance as numbers).
+        bands: Mean and standard deviation of each band, in scaled units. Empty: none is applied.
+    """
+
+    scale: float = 1.0
+    bands: dict[str, BandStatistics] = {}
+
+
+class Architecture(Record):
+    """A registered network or baseline, and the options that build it."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class ModelCard(Record):
+    """A model, described.
+
+    Attributes:
+        name: As people type it, or the bundle's own.
+        title: One line.
+        family: ``classical``, ``cnn`` or ``foundation``.
+        architecture: What builds it.
+        sensors: Sensors it reads.
+        bands: Bands in the order it wants them; ``before.`` marks imagery before the flood.
+        unit: Unit of its input.
+        normalisation: Applied from here and nowhere else.
+        classes: Names of the output classes; one name: the class that a sigmoid speaks of.
+        meaning: What class 1 is: open ``water``, or ``flood`` alone (change models, flood-only labels).
+        threshold_pct: Probability (rounded per cent) from which a pixel is class 1.
+        calibrated: Probabilities may be read as such; False: a score that grows with certainty.
+        chip_px: Side of the square it reads at once. None: pixel by pixel, any size.
+        overlap_px: Overlap of neighbouring chips.
+        gsd_m: Finest and coarsest resolution it is meant for, metres.
+        sha256: Of ``weights.safetensors``; None: no weights.
+        training_data: Data sets it has seen, with their licences.
+        scores: Measured scores by name, with their protocol in the name.
+        limits: Known failures, plainly.
+        licence: Of the weights, or of the method's code.
+        references: Papers and repositories.
+    """
+
+    name: str
+    title: str
+    family: Literal["classical", "cnn", "foundation"]
+    architecture: Architecture
+    sensors: tuple[str, ...] = Field(min_length=1)
+    bands: tuple[str, ...] = Field(min_length=1)
+    unit: Unit
+    normalisation: Normalisation = Normalisation()
+    classes: tuple[str, ...] = Field(default=("water",), min_length=1)
+    meaning: Literal["water", "flood"] = "water"
+    threshold_pct: int = Field(default=50, ge=1, le=100)
+    calibrated: bool = False
+    chip_px: int | None = Field(default=None, ge=1)
+    overlap_px: int = Field(default=0, ge=0)
+    gsd_m: tuple[float, float] | None = None
+    sha256: str | None = None
+    training_data: tuple[str, ...] = ()
+    scores: dict[str, float] = {}
+    limits: tuple[str, ...] = ()
+    licence: str = "Apache-2.0"
+    references: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> ModelCard:
+        if self.chip_px is not None and not 0 <= self.overlap_px <= self.chip_px // 2:
+            raise ValueError(f"overlap_px {self.overlap_px} must be at most half of chip_px {self.chip_px}")
+        if missing := set(self.normalisation.bands) - set(self.bands):
+            raise ValueError(f"normalisation names bands the model does not read: {sorted(missing)}")
+        return self
+
+    @property
+    def wants_before(self) -> bool:
+        """The model reads imagery from before the flood."""
+        return any(band.startswith(BEFORE) for band in self.bands)
+
+
+@cache
+def cards() -> dict[str, ModelCard]:
+    """Every model card of ``data_catalog/models`` by name."""
+    return load_folder("models", ModelCard)
+
+
+def card(name: str) -> ModelCard:
+    """The card of that name.
+
+    Raises:
+        UnknownNameError: No such model.
+    """
+    return pick("model", name, cards())

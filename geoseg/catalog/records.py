@@ -1,0 +1,70 @@
+"""Where the fact files are, and how one becomes a typed record."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from geoseg.errors import BadRecordError, UnknownNameError
+
+
+class Record(BaseModel):
+    """A frozen record; a key it does not know is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+R = TypeVar("R", bound=Record)
+
+
+@cache
+def facts_folder(kind: str) -> Path:
+    """The folder of ``data_catalog`` or ``configs``: inside an installed package, or beside it in a checkout.
+
+    Raises:
+        BadRecordError: Neither is there: the installation is broken.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_facts" / kind, package.parent / kind):
+        if folder.is_dir():
+            return folder
+    raise BadRecordError(f"geoseg's folder {kind!r} is missing: the installation is broken, install it again.")
+
+
+def load_record(path: Path, model: type[R]) -> R:
+    """Read one YAML file as a record.
+
+    Raises:
+        BadRecordError: Not YAML, or not what ``model`` describes; names the file and the first fault.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return model.model_validate(content)
+    except yaml.YAMLError as error:
+        raise BadRecordError(f"{path} is not YAML: {error}.".replace("\n", " ")) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BadRecordError(f"{path}: {where}: {first['msg']} ({error.error_count()} faults in all).") from None
+
+
+def load_folder(kind: str, model: type[R]) -> dict[str, R]:
+    """Every record of ``data_catalog/KIND/**/*.yaml`` by its path below it without the suffix, sorted."""
+    folder = facts_folder("data_catalog") / kind
+    paths = sorted(folder.rglob("*.yaml"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): load_record(path, model) for path in paths}
+
+
+def pick(kind: str, name: str, records: dict[str, R]) -> R:
+    """The record of that name.
+
+    Raises:
+        UnknownNameError: No such record; the nearest names are offered.
+    """
+    if name not in records:
+        raise UnknownNameError.among(kind, name, records)
+    return records[name]

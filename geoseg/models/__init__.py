@@ -1,0 +1,1 @@
+"""Networks and classical baselines behind one protocol. Knows tensors and cards; knows no geography."""
