@@ -1,0 +1,54 @@
+"""What every test stands on: the real data, an empty cache, and no network beyond this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}  # noqa: S104
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The shared real data (GEOSEG_TEST_DATA, else ../shared/data beside the checkout)."""
+    folder = Path(os.environ.get("GEOSEG_TEST_DATA", ROOT.parent / "shared" / "data"))
+    assert folder.is_dir(), f"the test data are not at {folder}: set GEOSEG_TEST_DATA"
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or fills the user's cache, and none sees the user's credentials."""
+    monkeypatch.setenv("GEOSEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    for name in ("PL_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PC_SDK_SUBSCRIPTION_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> object:
+    """Any connection that would leave this machine fails at once."""
+    real = socket.socket.connect
+    real_lookup = socket.getaddrinfo
+
+    def connect(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else ""
+        if str(host) not in LOCAL:
+            raise OSError(f"tests must not reach {host}")
+        real(self, address)  # type: ignore[arg-type]
+
+    def lookup(host: object, *args: object, **options: object) -> object:
+        if isinstance(host, bytes):
+            host = host.decode()
+        if host is not None and str(host) not in LOCAL and str(host) != socket.gethostname():
+            raise socket.gaierror(f"tests must not look up {host}")
+        return real_lookup(host, *args, **options)  # type: ignore[arg-type]
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", connect)
+    patch.setattr(socket, "getaddrinfo", lookup)
+    yield
+    patch.undo()
