@@ -29,7 +29,7 @@ _HOME = {
     "Request": "geoseg.request",
     "map_flood": "geoseg.pipeline",
 }
-__all__ = ["GeosegError", "MapResult", "Request", "map_flood"]  # noqa: F822 - found by __getattr__
+__all__ = ["GeosegError", "MapResult", "Request", "map_flood"]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,7 +26,11 @@ def utm_crs(bbox: BBox) -> str:
 
 
 def output_grid(
-    bbox: BBox, resolution_m: float, crs: str | None = None, *, limit_megapixels: float | None = LIMIT_MEGAPIXELS
+    bbox: BBox,
+    resolution_m: float,
+    crs: str | None = None,
+    *,
+    limit_megapixels: float | None = LIMIT_MEGAPIXELS,
 ) -> GeoBox:
     """The grid every layer of a map shares: covers the box, edges on whole multiples of the resolution.
 

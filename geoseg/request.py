@@ -59,7 +59,7 @@ class Area:
         Raises:
             BadAreaError: No such file, not a vector file, without a CRS, without a polygon, or outside the world.
         """
-        import geopandas  # noqa: ICN001
+        import geopandas
         from shapely import make_valid, to_geojson
         from shapely.geometry.base import BaseGeometry
 

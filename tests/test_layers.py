@@ -34,7 +34,11 @@ def imported_rooms(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "geoseg" else [node.module or ""]
+            names = (
+                [f"{node.module}.{alias.name}" for alias in node.names]
+                if node.module == "geoseg"
+                else [node.module or ""]
+            )
         else:
             continue
         rooms |= {name.split(".")[1] for name in names if name.startswith("geoseg.")}
@@ -49,7 +53,9 @@ def test_imports_point_down(path):
         return  # lazy names only, held by test_importing_geoseg_is_free
     for room in imported_rooms(path) - {own}:
         values = LEVEL[own] == LEVEL[room] == 1
-        assert LEVEL[room] < LEVEL[own] or values or LEVEL[own] >= 5 and LEVEL[room] == LEVEL[own], f"{path} imports {room}"
+        assert LEVEL[room] < LEVEL[own] or values or (LEVEL[own] >= 5 and LEVEL[room] == LEVEL[own]), (
+            f"{path} imports {room}"
+        )
 
 
 def test_no_room_is_a_junk_drawer():
@@ -58,6 +64,7 @@ def test_no_room_is_a_junk_drawer():
 
 @pytest.mark.parametrize("statement", ["import geoseg", "import geoseg.cli.main"])
 def test_importing_is_free(statement):
-    code = f"{statement}; import sys; print(*[m for m in ('torch','xarray','dask','rasterio','geopandas','shapely','numpy') if m in sys.modules])"
+    heavy = ("torch", "xarray", "dask", "rasterio", "geopandas", "shapely", "numpy")
+    code = f"{statement}; import sys; print(*[m for m in {heavy} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert loaded == []

@@ -1,0 +1,1 @@
+"""Plan, cut, blend: geometry on arrays. Knows neither STAC nor torch nor a coordinate system."""
