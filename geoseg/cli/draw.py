@@ -1,0 +1,81 @@
+"""What a person sees while work goes on: bars on stderr, drawn from the library's progress events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from geoseg.progress import Progress as Event
+    from geoseg.progress import Report
+
+
+@contextmanager
+def progress_bars(*, quiet: bool) -> Iterator[Report]:
+    """A reporter that draws one bar a step, with rate and time left; silent where asked, plain lines off a terminal."""
+    from geoseg.progress import silent
+
+    if quiet:
+        yield silent
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("[bold]{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.1f}/{task.total:,.1f} {task.fields[unit]}"),
+        TextColumn("[cyan]{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def draw(event: Event) -> None:
+            if event.step not in tasks:
+                fields = {"unit": event.unit, "note": "", "rate": ""}
+                tasks[event.step] = bars.add_task(event.step, total=event.total or None, **fields)
+            task = bars.tasks[list(tasks).index(event.step)]
+            rate = f"{task.speed:,.1f} {event.unit}/s" if task.speed else ""
+            bars.update(
+                tasks[event.step], completed=event.done, total=event.total or None, note=event.note, rate=rate
+            )
+
+        yield draw
+
+
+def _lines(console: Console) -> Report:
+    """One line when a step begins and one when it is done: what a log file wants."""
+    begun: set[str] = set()
+    ended: set[str] = set()
+
+    def write(event: Event) -> None:
+        if event.step not in begun:
+            begun.add(event.step)
+            of = f" {event.total:,.1f} {event.unit}" if event.total else ""
+            console.print(f"{event.step}{of} ...", highlight=False)
+        if event.total and event.done >= event.total and event.step not in ended:
+            ended.add(event.step)
+            console.print(f"{event.step} done {event.note}".rstrip(), highlight=False)
+
+    return write
+
+
+def set_up_logging(verbosity: int) -> None:
+    """Send log records to stderr: warnings, or everything geoseg says with ``-v``, or everyone with ``-vv``."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=verbosity > 0)
+    logging.basicConfig(level=logging.INFO if verbosity > 1 else logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.getLogger("geoseg").setLevel(logging.DEBUG if verbosity else logging.WARNING)

@@ -1,0 +1,152 @@
+"""``geoseg map``: a flood mask for an area and a date."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geoseg.errors import BadOptionError
+
+if TYPE_CHECKING:
+    from geoseg.pipeline import MapResult
+
+EXIT_SKIPPED = 3
+EPILOG = """
+[bold]Examples[/bold]
+
+geoseg map --bbox 8.40,11.95,8.60,12.10 --date 2018-09-21 --sensor s1 --window-days 6
+
+geoseg map --aoi district.gpkg --date 2024-05-01/2024-05-08 --sensor s2 --max-cloud 60 --reference-water planetary-computer/jrc-gsw
+
+geoseg map --catalog my_catalog --bbox 8.4,11.9,8.6,12.1 --date 2018-09-21 --sensor s1 --model otsu --out kano
+
+Across the antimeridian, map two boxes. A box that begins with a minus: --bbox=-8.4,11.9,-8.2,12.1
+"""
+
+
+def _defaults_from(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Let a configuration file fill in what the command line leaves open."""
+    if path is None or ctx.resilient_parsing:
+        return path
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
+    except yaml.YAMLError as error:
+        raise BadOptionError(f"--config {path} is not YAML: {' '.join(str(error).split())}.") from None
+    known = {parameter.name: parameter for parameter in ctx.command.params if parameter.name != "config"}
+    if not isinstance(content, dict):
+        raise BadOptionError(f"--config {path} must hold options as KEY: VALUE lines.")
+    flat = {str(key).replace("-", "_"): value for key, value in content.items()}
+    if unknown := sorted(set(flat) - set(known)):
+        raise BadOptionError(f"--config {path} holds {unknown[0]!r}, which is no option. Known: {', '.join(sorted(known))}.")
+    ctx.default_map = {**(ctx.default_map or {}), **{key: _as_typed(value) for key, value in flat.items()}}
+    return path
+
+
+def _as_typed(value: Any) -> Any:
+    """YAML reads a date as a date and a box as a list; the command line knows both as text."""
+    if isinstance(value, list):
+        return ",".join(str(part) for part in value)
+    return value if isinstance(value, bool) or value is None else str(value)
+
+
+def map_(
+    ctx: typer.Context,
+    bbox: Annotated[str | None, typer.Option(help="Area: west,south,east,north in degrees.", metavar="W,S,E,N")] = None,
+    aoi: Annotated[Path | None, typer.Option(help="Area: polygons of a GeoJSON, GPKG or Shapefile, any CRS.")] = None,
+    date: Annotated[str | None, typer.Option(help="Day, or FIRST/LAST, in UTC.", metavar="YYYY-MM-DD[/YYYY-MM-DD]")] = None,
+    sensor: Annotated[str | None, typer.Option(help="s1, s2, planetscope or aerial.")] = None,
+    catalog: Annotated[
+        str | None, typer.Option(help="Catalogue name, STAC API address, catalog.json or .parquet.", metavar="NAME|URL|PATH")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model name or bundle folder.", metavar="NAME|FOLDER")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the products.")] = Path("flood"),
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file holding any of these options; flags win.", callback=_defaults_from, is_eager=True),
+    ] = None,
+    resolution: Annotated[float | None, typer.Option(help="Pixel size in metres (default: the sensor's).")] = None,
+    crs: Annotated[str | None, typer.Option(help="Output CRS (default: the area's UTM zone).", metavar="EPSG:N")] = None,
+    window_days: Annotated[int, typer.Option(help="Also search this many days before and after.")] = 0,
+    max_cloud: Annotated[float | None, typer.Option(help="Leave out scenes stating more cloud than this, per cent.")] = None,
+    composite: Annotated[str, typer.Option(help="nearest clear observation in time, or per-pixel median.")] = "nearest",
+    reference_water: Annotated[
+        str | None, typer.Option(help="Permanent water: collection name, raster or vector file, or none.", metavar="NAME|FILE|none")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(help="Dates before the flood: water seen then is permanent.", metavar="YYYY-MM-DD[/...]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Compute on this many local processes.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Compute on the workers of this dask scheduler.", metavar="tcp://HOST:PORT")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Chips through the network at once.")] = 8,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the products in --out.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Map an area over the size limit.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")] = False,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; twice: also what libraries say.")] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
+) -> None:
+    """Write a flood mask for an area and a date.
+
+    Into --out go flood.tif (0 dry, 1 flood or water, 2 permanent water, 255 not observed), probability.tif, source.tif,
+    preview.png and run.json. A run that was stopped carries on when it is started again.
+    """
+    from geoseg.cli.draw import progress_bars, set_up_logging
+    from geoseg.pipeline import Compute, map_flood
+    from geoseg.request import Request
+
+    set_up_logging(-1 if quiet else verbose)
+    if bbox and aoi and config:
+        bbox, aoi = _typed_area(ctx, bbox, aoi)
+    for flag, value in (("--date", date), ("--sensor", sensor)):
+        if not value:
+            raise BadOptionError(f"{flag} is missing. See geoseg map --help for examples.")
+    request = Request.of(
+        bbox=bbox,
+        aoi=aoi,
+        date=str(date),
+        sensor=str(sensor),
+        catalog=catalog,
+        model=model,
+        resolution_m=resolution,
+        crs=crs,
+        window_days=window_days,
+        max_cloud_pct=max_cloud,
+        composite=composite,
+        reference_water=None if reference_water in (None, "none") else reference_water,
+        before=before,
+        allow_large=yes,
+    )
+    compute = Compute(workers, scheduler, device, batch_size)
+    with progress_bars(quiet=quiet) as report:
+        result = map_flood(request, out, compute=compute, overwrite=overwrite, report=report)
+    _print(result, as_json=json_, quiet=quiet)
+    if result.failures:
+        raise typer.Exit(EXIT_SKIPPED)
+
+
+def _typed_area(ctx: typer.Context, bbox: str, aoi: Path) -> tuple[str | None, Path | None]:
+    """Where the file gives one kind of area and a flag the other, the flag wins."""
+    typed = {name for name in ("bbox", "aoi") if str(ctx.get_parameter_source(name)).endswith("COMMANDLINE")}
+    if typed == {"bbox"}:
+        return bbox, None
+    return (None, aoi) if typed == {"aoi"} else (bbox, aoi)
+
+
+def _print(result: MapResult, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result.record(), indent=2))
+        return
+    for failure in result.failures:
+        typer.echo(f"Skipped: {failure.scene_id}: {failure.reason}", err=True)
+    if quiet:
+        return
+    for note in result.notes:
+        typer.echo(f"Note: {note}", err=True)
+    typer.echo(result.summary())

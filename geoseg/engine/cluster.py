@@ -1,0 +1,144 @@
+"""Blocks on a dask.distributed cluster: the work travels to each worker once, results stream back in order."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
+
+from geoseg.chips.plan import Block
+from geoseg.engine.tiles import TileReader
+from geoseg.engine.work import BlockPixels, Imagery, Outcome, Work, read_block
+from geoseg.errors import EngineError
+
+if TYPE_CHECKING:
+    from distributed import Future, Worker
+
+T = TypeVar("T")
+
+KEEP_BYTES = 256 * 2**20
+
+
+class Carried(WorkerPlugin):  # type: ignore[misc]  # distributed is untyped
+    """Holds a piece of work on every worker, also on those that join or restart later.
+
+    Args:
+        name: What tasks ask for it by.
+        load: Whatever the worker keeps; called there once, with the worker's number of threads.
+    """
+
+    idempotent = True
+
+    def __init__(self, name: str, imagery: Imagery, work: Work | None) -> None:
+        self.name = name
+        self.imagery = imagery
+        self.work = work
+        self.readers: tuple[TileReader, ...] = ()
+
+    def setup(self, worker: Worker) -> None:
+        """Load the model once, and use the threads that the worker was given."""
+        keep = KEEP_BYTES // len(self.imagery.cubes)
+        self.readers = tuple(TileReader(cube, keep_bytes=keep, threads=1) for cube in self.imagery.cubes)
+        if self.work is not None:
+            import torch
+
+            torch.set_num_threads(max(1, worker.state.nthreads))
+            self.work.predictor.load()
+
+
+def _predict(name: str, block: Block) -> Outcome:
+    carried = get_worker().plugins[name]
+    return carried.work.predict(block, read_block(carried.imagery, carried.readers, block))  # type: ignore[no-any-return]
+
+
+def _look(name: str, block: Block, look: Callable[[BlockPixels], T]) -> T:
+    carried = get_worker().plugins[name]
+    return look(read_block(carried.imagery, carried.readers, block))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Runs blocks on the workers of a dask scheduler.
+
+    Attributes:
+        client: Connected client; closed by whoever opened it.
+        ahead: Blocks in flight for each worker thread.
+    """
+
+    client: Client
+    ahead: int = 2
+
+    def run(self, work: Work, blocks: Iterable[Block]) -> Iterator[Outcome]:
+        """Outcomes in the order of ``blocks``; a block whose worker dies is computed elsewhere."""
+        with self._carried(work.imagery, work) as name:
+            yield from self._in_order(blocks, lambda block: (_predict, name, block))
+
+    def survey(self, imagery: Imagery, blocks: Iterable[Block], look: Callable[[BlockPixels], T]) -> Iterator[T]:
+        """``look`` at the pixels of every block on the workers, in order."""
+        with self._carried(imagery, None) as name:
+            yield from self._in_order(blocks, lambda block: (_look, name, block, look))
+
+    @contextmanager
+    def _carried(self, imagery: Imagery, work: Work | None) -> Iterator[str]:
+        name = f"geoseg-{uuid.uuid4().hex}"
+        self.client.register_plugin(Carried(name, imagery, work), name=name)
+        try:
+            yield name
+        finally:
+            self.client.unregister_worker_plugin(name)
+
+    def _in_order(self, blocks: Iterable[Block], task: Callable[[Block], tuple[Any, ...]]) -> Iterator[Any]:
+        threads = sum(self.client.nthreads().values()) or 1
+        waiting: deque[Future] = deque()
+        for block in blocks:
+            function, *arguments = task(block)
+            waiting.append(self.client.submit(function, *arguments, pure=False))
+            if len(waiting) >= threads * self.ahead:
+                yield _result(waiting.popleft())
+        while waiting:
+            yield _result(waiting.popleft())
+
+
+def _result(future: Future) -> Any:
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise EngineError(
+            f"A block was lost with every worker that took it ({error.last_worker.address if error.last_worker else '?'} "
+            "last): they may be short of memory. Use fewer --workers or a smaller --batch-size."
+        ) from None
+    finally:
+        future.release()
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[Cluster]:
+    """A cluster of ``workers`` processes on this machine, each with an equal share of its cores."""
+    import os
+
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with LocalCluster(**options, env={"OMP_NUM_THREADS": str(threads)}) as cluster, Client(cluster) as client:
+        yield Cluster(client)
+
+
+@contextmanager
+def remote_cluster(address: str) -> Iterator[Cluster]:
+    """The cluster behind a dask scheduler.
+
+    Raises:
+        EngineError: Nobody answers there, or it has no worker.
+    """
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise EngineError(f"No dask scheduler answers at {address} ({type(error).__name__}). Start one, or use --workers.") from None
+    with client:
+        if not client.nthreads():
+            raise EngineError(f"The scheduler at {address} has no worker. Start some with `dask worker {address}`.")
+        yield Cluster(client)

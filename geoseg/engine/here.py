@@ -1,0 +1,59 @@
+"""Blocks on this machine: one thread reads ahead, the caller predicts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from geoseg.chips.plan import Block
+from geoseg.engine.tiles import TileReader
+from geoseg.engine.work import BlockPixels, Imagery, Outcome, Work, read_block
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Runs blocks in this process.
+
+    Attributes:
+        read_ahead: Blocks that may lie read and waiting.
+        threads: Tiles read at the same time.
+        keep_bytes: Memory for tiles that neighbouring blocks share.
+    """
+
+    read_ahead: int = 1
+    threads: int = 2
+    keep_bytes: int = 512 * 2**20
+
+    def run(self, work: Work, blocks: Iterable[Block]) -> Iterator[Outcome]:
+        """Outcomes in the order of ``blocks``."""
+        for block, pixels in self._read(work.imagery, blocks, shared=work.plan.y.overlap > 0):
+            yield work.predict(block, pixels)
+
+    def survey(self, imagery: Imagery, blocks: Iterable[Block], look: Callable[[BlockPixels], T]) -> Iterator[T]:
+        """``look`` at the pixels of every block, in order."""
+        for _, pixels in self._read(imagery, blocks, shared=False):
+            yield look(pixels)
+
+    def _read(
+        self, imagery: Imagery, blocks: Iterable[Block], *, shared: bool
+    ) -> Iterator[tuple[Block, BlockPixels]]:
+        keep = self.keep_bytes // len(imagery.cubes) if shared else 0
+        readers = tuple(TileReader(cube, keep_bytes=keep, threads=self.threads) for cube in imagery.cubes)
+        waiting: deque[tuple[Block, Future[BlockPixels]]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+            try:
+                for block in blocks:
+                    waiting.append((block, thread.submit(read_block, imagery, readers, block)))
+                    if len(waiting) > self.read_ahead:
+                        first, pixels = waiting.popleft()
+                        yield first, pixels.result()
+                while waiting:
+                    first, pixels = waiting.popleft()
+                    yield first, pixels.result()
+            finally:
+                thread.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,129 @@
+"""What has to be done for one block: read its pixels, predict its chips, weigh them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.catalog.cards import BEFORE
+from geoseg.chips.blend import NOT_OBSERVED, Partial
+from geoseg.chips.cut import Window, cut
+from geoseg.chips.plan import Block, Plan
+from geoseg.engine.tiles import TileReader
+from geoseg.readers import Cube, Failure
+
+if TYPE_CHECKING:
+    from geoseg.models.inference import Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Imagery:
+    """What a model is shown: the imagery of the date, and of before where it compares the two. Picklable.
+
+    Attributes:
+        bands: The model's bands in its order; ``before.`` marks those of ``before``.
+        now: Imagery of the date.
+        before: Imagery of before, on the same grid; None where no band wants it.
+    """
+
+    bands: tuple[str, ...]
+    now: Cube
+    before: Cube | None = None
+
+    @property
+    def cubes(self) -> tuple[Cube, ...]:
+        """The cubes, the date's first."""
+        return (self.now,) if self.before is None else (self.now, self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPixels:
+    """A block, read.
+
+    Attributes:
+        values: float32 (band, y, x) over ``read_y``, ``read_x``, bands in the model's order, NaN where not observed.
+        source: uint8 (y, x) likewise: scene of ``Imagery.now``, 255 where any band is not observed.
+        failures: Scenes that could not be read here.
+    """
+
+    values: NDArray[np.float32]
+    source: NDArray[np.uint8]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A block, done: its share of the answer, and the scenes that failed while reading it."""
+
+    partial: Partial
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything a block needs besides its number. Small and picklable: it travels to every worker once.
+
+    Attributes:
+        plan: The windows of the grid.
+        imagery: What the model is shown.
+        predictor: How to get the model, and what was settled for this scene.
+        batch_size: Chips that go through the model at once.
+    """
+
+    plan: Plan
+    imagery: Imagery
+    predictor: Predictor
+    batch_size: int = 8
+
+    def predict(self, block: Block, pixels: BlockPixels) -> Outcome:
+        """Predict and weigh the chips of a block that has been read."""
+        inside = (
+            slice(block.y[0] - block.read_y[0], block.y[1] - block.read_y[0]),
+            slice(block.x[0] - block.read_x[0], block.x[1] - block.read_x[0]),
+        )
+        partial = Partial.empty(self.plan, block, pixels.source[inside])
+        if (partial.source == NOT_OBSERVED).all():
+            return Outcome(partial, pixels.failures)
+        for windows, chips in self._batches(block, pixels.values):
+            for window, probability in zip(windows, self.predictor.probability(chips), strict=True):
+                partial.add(self.plan, window, probability)
+        return Outcome(partial, pixels.failures)
+
+    def _batches(
+        self, block: Block, values: NDArray[np.float32]
+    ) -> Iterator[tuple[list[Window], NDArray[np.float32]]]:
+        """Chips of a block in batches; one that shows nothing observed is left out, its pixels being 255 anyway."""
+        size = self.batch_size if self.plan.y.sticks_out else 1  # clipped windows differ in shape
+        seen = (each for each in cut(self.plan, block, values) if not np.isnan(each[1][0]).all())
+        while batch := list(islice(seen, size)):
+            windows = [window for window, _ in batch]
+            yield windows, np.stack([chip for _, chip in batch]) if len(batch) > 1 else batch[0][1][None]
+
+
+def read_block(imagery: Imagery, readers: tuple[TileReader, ...], block: Block) -> BlockPixels:
+    """Read a block's pixels through one tile reader for each cube of ``imagery``."""
+    parts = [reader.read(block.read_y, block.read_x) for reader in readers]
+    if len(parts) == 1:
+        values, source = parts[0].values, parts[0].source
+    else:
+        values = _in_order(imagery, parts[0].values, parts[1].values)
+        source = np.where(parts[1].source == NOT_OBSERVED, np.uint8(NOT_OBSERVED), parts[0].source)
+    return BlockPixels(values, source, tuple(failure for part in parts for failure in part.failures))
+
+
+def _in_order(
+    imagery: Imagery, now: NDArray[np.float32], before: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    assert imagery.before is not None
+    planes = [
+        before[imagery.before.bands.index(band.removeprefix(BEFORE))]
+        if band.startswith(BEFORE)
+        else now[imagery.now.bands.index(band)]
+        for band in imagery.bands
+    ]
+    return np.stack(planes)
