@@ -69,6 +69,12 @@ class Declared(Record):
     kind: Literal["declared"]
 
 
+class Raw(Record):
+    """The numbers as they are: reference water, elevation, classes."""
+
+    kind: Literal["raw"]
+
+
 class Refused(Record):
     """A product that is no map of physical quantities; ``reason`` says why and what to use instead."""
 
@@ -76,7 +82,7 @@ class Refused(Record):
     reason: str
 
 
-Radiometry = Annotated[Sentinel2Boa | LinearPower | Uint8 | Declared | Refused, Field(discriminator="kind")]
+Radiometry = Annotated[Sentinel2Boa | LinearPower | Uint8 | Declared | Raw | Refused, Field(discriminator="kind")]
 
 # -- what is not observed, beyond nodata --------------------------------------------------------------------
 
