@@ -1,0 +1,131 @@
+"""How files are reached: paths GDAL understands, signing at read time, credentials from the environment.
+
+Settings of GDAL are captured where the Cube is made and restored wherever it is read. Secrets are not among them: a
+dask worker takes its credentials from its own environment, and signs with its own tokens.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from geoseg.errors import MissingCredentialsError, SceneUnreadableError
+from geoseg.readers.recipe import SceneRecipe
+
+S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+GDAL_SETTINGS: dict[str, str] = {
+    # No listing of the folder or bucket beside a file, and no look for files that are no rasters.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.jp2,.vrt",
+    # GDAL itself tells passing errors (429, 5xx, a broken connection) from final ones (403, 404).
+    "GDAL_HTTP_MAX_RETRY": "4",
+    "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_HTTP_CONNECTTIMEOUT": "15",
+    "GDAL_HTTP_TIMEOUT": "120",
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    # Bytes of decoded blocks, and of fetched ranges: what bounds memory beside the tiles themselves.
+    "GDAL_CACHEMAX": "134217728",
+    "CPL_VSIL_CURL_CACHE_SIZE": "67108864",
+    "VSI_CACHE": "FALSE",
+}
+
+_QUERY = re.compile(r"\?[^\s'\"]*")
+_USER = re.compile(r"(?<=://)[^/@\s]+@")
+_LONG_SECRET = re.compile(r"(?i)\b(sig|token|signature|secret|api_key|password|credential)=[^&\s'\"]+")
+
+
+def scrubbed(text: str) -> str:
+    """``text`` on one line without the query strings, user names and tokens that addresses may carry."""
+    return _LONG_SECRET.sub(r"\1=...", _USER.sub("", _QUERY.sub("", " ".join(text.split()))))
+
+
+def captured_settings() -> tuple[tuple[str, str], ...]:
+    """GDAL settings to read with: ours, overridden by those of the caller's ``rasterio.Env``, without secrets."""
+    import rasterio.env
+    from odc.loader._rio import SESSION_KEYS
+
+    own: Mapping[str, object] = rasterio.env.getenv() if rasterio.env.hasenv() else {}
+    kept = {key: str(value) for key, value in own.items() if key not in SESSION_KEYS and not _is_secret(key)}
+    return tuple(sorted({**GDAL_SETTINGS, **kept}.items()))
+
+
+def _is_secret(key: str) -> bool:
+    return any(word in key.upper() for word in ("SECRET", "TOKEN", "PASSWORD", "USERPWD", "HEADER", "KEY_ID", "SAS"))
+
+
+def check_credentials(recipe: SceneRecipe) -> None:
+    """Refuse before any pixel is opened what could not be opened anyway.
+
+    Raises:
+        MissingCredentialsError: The scene lies on an S3 service and the environment holds no keys for it.
+    """
+    missing = [name for name in S3_VARIABLES if not os.environ.get(name)]
+    if recipe.access == "s3" and missing:
+        where = recipe.s3_endpoint or "its S3 bucket"
+        raise MissingCredentialsError(
+            f"Scene {recipe.id} lies on {where}, which wants credentials: set {' and '.join(missing)}."
+        )
+
+
+@contextmanager
+def reaching(recipe: SceneRecipe, settings: tuple[tuple[str, str], ...]) -> Iterator[None]:
+    """GDAL set up for the files of one scene, in this thread, for as long as the block runs."""
+    import rasterio
+
+    # rasterio hands the cache size to GDAL as a number, all else as text
+    options: dict[str, str | int] = {key: int(text) if key == "GDAL_CACHEMAX" else text for key, text in settings}
+    if recipe.s3_endpoint:
+        options |= {"AWS_S3_ENDPOINT": recipe.s3_endpoint, "AWS_VIRTUAL_HOSTING": "FALSE"}
+    elif recipe.access == "public":
+        options["AWS_NO_SIGN_REQUEST"] = "YES"
+    with rasterio.Env(**options):
+        yield
+
+
+def signer(recipe: SceneRecipe) -> Callable[[str], str]:
+    """What turns an asset's address into one GDAL can open now; called at read time, never earlier."""
+    if recipe.access == "planetary-computer":
+        return _signed_path
+    return gdal_path
+
+
+def _signed_path(href: str) -> str:
+    """Sign for the Planetary Computer: tokens are cached, and asked for again a minute before they expire."""
+    if not href.startswith("https://"):
+        return gdal_path(href)  # a person's own copy of a scene, in the same layout
+    import planetary_computer
+    import requests
+
+    try:
+        return gdal_path(str(planetary_computer.sign_url(href)))
+    except (requests.RequestException, ValueError) as error:
+        raise SceneUnreadableError(f"{scrubbed(href)} could not be signed: {_signing_fault(error)}.") from None
+
+
+def _signing_fault(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    return f"the token service answered {response.status_code}" if response is not None else type(error).__name__
+
+
+def gdal_path(href: str) -> str:
+    """An href as GDAL opens it: plain path, ``/vsicurl/`` or ``/vsis3/``.
+
+    Raises:
+        SceneUnreadableError: A scheme that no asset of ours has.
+    """
+    parts = urlsplit(href)
+    if parts.scheme in ("http", "https"):
+        return f"/vsicurl/{href}"
+    if parts.scheme == "s3":
+        return f"/vsis3/{parts.netloc}{parts.path}"
+    if parts.scheme == "file":
+        return unquote(parts.path)
+    if parts.scheme and not Path(href).is_absolute():
+        raise SceneUnreadableError(f"{scrubbed(href)} is no address geoseg reads (http, https, s3, file or a path).")
+    return href

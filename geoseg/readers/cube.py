@@ -1,0 +1,254 @@
+"""The Cube: scenes on one grid, lazily, in physical units, with the scene of each pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import BadOptionError, MissingBandError, SceneUnreadableError
+from geoseg.readers.access import captured_settings, check_credentials
+from geoseg.readers.composite import NOT_OBSERVED, Canvas, median, observed
+from geoseg.readers.footprint import touches
+from geoseg.readers.loading import load_bands, load_seen
+from geoseg.readers.planning import recipe_for
+from geoseg.readers.plausible import check_plausible
+from geoseg.readers.raster import Sight
+from geoseg.readers.recipe import SceneRecipe
+from geoseg.request import Composite
+from geoseg.scene import Scene, by_nearness, passes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+MAX_SCENES = NOT_OBSERVED
+"""Codes 0..254 name scenes."""
+
+MEDIAN_BYTES = 2**27
+"""Stack of all passes held at once while a median is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A scene that could not be read.
+
+    Attributes:
+        scene_id: Which.
+        reason: Why, on one line, without tokens.
+    """
+
+    scene_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """A rectangle of a Cube, in memory.
+
+    Attributes:
+        values: float32 (band, y, x), physical units, NaN where not observed.
+        source: uint8 (y, x), index into the Cube's scenes, 255 where not observed.
+        failures: Scenes that were wanted here and could not be read.
+    """
+
+    values: NDArray[np.float32]
+    source: NDArray[np.uint8]
+    failures: tuple[Failure, ...] = ()
+
+
+class Thumbnail(NamedTuple):
+    """A coarse picture of a whole Cube, and the grid it lies on."""
+
+    pixels: Pixels
+    geobox: GeoBox
+
+
+@dataclass(frozen=True)
+class Cube:
+    """Scenes on one grid: a recipe that travels to dask workers, whose pixels are read tile by tile.
+
+    Made with ``Cube.of``, which decides everything that can be refused. Carries no secret: a worker signs for itself
+    and takes credentials from its own environment. On the way to a worker the scenes lose their STAC items, which
+    reading does not need.
+
+    Attributes:
+        scenes: In the order they are taken; a pixel's source is an index into them.
+        geobox: The output grid.
+        bands: Names of the bands, in order.
+        composite: ``nearest`` clear observation in time, or ``median`` over the passes.
+        tile_px: Side of a tile; the last ones of a row or column are smaller.
+        recipes: How each scene is read.
+        settings: GDAL settings captured where the Cube was made.
+        coarse: A preview: nearest pixels, from overviews.
+    """
+
+    scenes: tuple[Scene, ...]
+    geobox: GeoBox
+    bands: tuple[str, ...]
+    composite: Composite = "nearest"
+    tile_px: int = 1024
+    recipes: tuple[SceneRecipe, ...] = field(default=(), repr=False)
+    settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    coarse: bool = field(default=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        scenes: Sequence[Scene],
+        geobox: GeoBox,
+        bands: Sequence[str],
+        *,
+        instant: datetime,
+        composite: Composite = "nearest",
+        tile_px: int = 1024,
+    ) -> Cube:
+        """Plan a Cube; no pixel is opened.
+
+        Args:
+            scenes: What to read, in any order.
+            geobox: The output grid.
+            bands: Names of bands of the scenes' sensor.
+            instant: The moment that "nearest" is measured from.
+            composite: ``nearest`` or ``median``.
+            tile_px: Side of a tile in pixels.
+
+        Raises:
+            BadOptionError: More scenes than a map can tell apart, no band, or a composite that does not exist.
+            RadiometryUnknownError: The unit of a scene's numbers cannot be decided.
+            MissingBandError: A scene lacks a band.
+            MissingCredentialsError: A scene wants credentials that the environment does not hold.
+        """
+        if len(scenes) > MAX_SCENES:
+            raise BadOptionError(
+                f"{len(scenes)} scenes match, and a map can tell {MAX_SCENES} apart. Narrow --date or --window-days."
+            )
+        if not bands or tile_px < 1 or composite not in ("nearest", "median"):
+            raise BadOptionError(f"A cube of bands {list(bands)}, {tile_px} pixel tiles and {composite!r} cannot be.")
+        ordered = tuple(by_nearness(scenes, instant))
+        recipes = tuple(recipe_for(scene, bands) for scene in ordered)
+        for recipe in recipes:
+            check_credentials(recipe)
+        return cls(ordered, geobox, tuple(bands), composite, tile_px, recipes, captured_settings())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about how the scenes are read: a cloud mask that is not there, for one."""
+        return tuple(note for recipe in self.recipes for note in recipe.notes)
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Rows and columns of the tile grid."""
+        height, width = self.geobox.shape
+        return math.ceil(height / self.tile_px), math.ceil(width / self.tile_px)
+
+    def tile(self, iy: int, ix: int) -> Pixels:
+        """Read one tile. What it holds depends on nothing else that is read, nor on ``tile_px``.
+
+        Args:
+            iy: Row of the tile grid.
+            ix: Column of the tile grid.
+
+        Raises:
+            RadiometryUnknownError: A scene's numbers are not in the unit they are said to be in.
+            IndexError: There is no such tile.
+        """
+        if not (0 <= iy < self.tiles[0] and 0 <= ix < self.tiles[1]):
+            raise IndexError(f"There is no tile {iy}, {ix} in a grid of {self.tiles[0]} x {self.tiles[1]}.")
+        height, width = self.geobox.shape
+        rows = (iy * self.tile_px, min((iy + 1) * self.tile_px, height))
+        cols = (ix * self.tile_px, min((ix + 1) * self.tile_px, width))
+        sight = Sight(self.geobox, rows, cols, self.coarse)
+        return self._median(sight) if self.composite == "median" else self._nearest(sight, range(len(self.recipes)))
+
+    def lazy(self) -> xr.Dataset:
+        """The whole Cube as dask arrays, one task per tile: ``pixels`` (band, y, x) and ``source`` (y, x).
+
+        Scenes that fail while it computes are missing from it and named in the log; ``tile`` reports them.
+        """
+        from geoseg.readers.lazy import dataset_of
+
+        return dataset_of(self)
+
+    def thumbnail(self, max_px: int = 1024) -> Thumbnail:
+        """A coarse version for looking at: nearest pixels, from overviews where the files have them.
+
+        Args:
+            max_px: Longest side.
+        """
+        grid = self.geobox
+        if max(grid.shape) > max_px:
+            grid = grid.zoom_to(max_px)
+        coarse = replace(self, geobox=grid, tile_px=max(grid.shape), composite="nearest", coarse=True)
+        return Thumbnail(coarse.tile(0, 0), grid)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the scenes' STAC items: megabytes that no worker needs."""
+        return {**self.__dict__, "scenes": tuple(replace(scene, item={}) for scene in self.scenes)}
+
+    def _nearest(self, sight: Sight, codes: Sequence[int]) -> Pixels:
+        """Fill the rectangle from the scenes ``codes`` in turn, and stop as soon as it is full."""
+        canvas, failures = Canvas(len(self.bands), sight.shape), []
+        for code in codes:
+            gap = canvas.gap()
+            if gap is None:
+                break
+            recipe, part = self.recipes[code], _narrowed(sight, gap)
+            if not touches(recipe.footprint, part):
+                continue
+            try:
+                read = _read(recipe, part, self.settings)
+            except (SceneUnreadableError, MissingBandError) as error:
+                failures.append(Failure(recipe.id, str(error)))
+                continue
+            if read is not None:
+                canvas.fill(gap, *read, code)
+        return Pixels(canvas.values, canvas.source, tuple(failures))
+
+    def _median(self, sight: Sight) -> Pixels:
+        """All passes, each mosaicked first; the median is taken band of rows by band of rows to bound memory."""
+        groups = self._passes()
+        row_bytes = max(1, len(groups) * len(self.bands) * sight.shape[1] * 4)
+        step = max(1, MEDIAN_BYTES // row_bytes)
+        parts = []
+        for row in range(sight.rows[0], sight.rows[1], step):
+            strip = replace(sight, rows=(row, min(row + step, sight.rows[1])))
+            parts.append([self._nearest(strip, codes) for codes in groups])
+        merged = [median([(p.values, p.source) for p in strip]) for strip in parts] if groups else []
+        failures = {failure: None for strip in parts for pixels in strip for failure in pixels.failures}
+        if not merged:
+            return self._nearest(sight, ())
+        values = np.concatenate([values for values, _ in merged], axis=1)
+        return Pixels(values, np.concatenate([source for _, source in merged]), tuple(failures))
+
+    def _passes(self) -> list[list[int]]:
+        """Codes of the scenes of each pass, the nearest pass first."""
+        place = {scene: code for code, scene in enumerate(self.scenes)}
+        groups = [sorted(place[scene] for scene in group) for group in passes(self.scenes)]
+        return sorted(groups)
+
+
+def _narrowed(sight: Sight, gap: tuple[slice, slice]) -> Sight:
+    rows, cols = (
+        (start + inner.start, start + inner.stop)
+        for start, inner in zip((sight.rows[0], sight.cols[0]), gap, strict=True)
+    )
+    return replace(sight, rows=rows, cols=cols)
+
+
+def _read(
+    recipe: SceneRecipe, sight: Sight, settings: tuple[tuple[str, str], ...]
+) -> tuple[list[NDArray[np.float32]], NDArray[np.bool_]] | None:
+    """A scene in a rectangle: its bands, and where it was observed; None where nothing of it was."""
+    seen = load_seen(recipe, sight, settings=settings)
+    if seen is not None and not seen.any():
+        return None
+    bands = load_bands(recipe, sight, settings=settings)
+    if not sight.coarse:
+        check_plausible(recipe, bands)
+    return bands, observed(bands, seen)

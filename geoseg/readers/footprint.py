@@ -1,0 +1,44 @@
+"""Whether a scene can reach a rectangle at all, from its outline alone."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+from odc.geo.geobox import GeoBox
+from odc.geo.geom import Geometry
+from shapely.geometry import box, shape
+from shapely.geometry.base import BaseGeometry
+from shapely.prepared import PreparedGeometry, prep
+
+from geoseg.readers.raster import Sight
+
+MARGIN_DEG = 0.02
+"""Outlines are drawn with few corners and round numbers; about 2 km of doubt is cheap, a lost rim is not."""
+
+
+def touches(footprint: str, sight: Sight) -> bool:
+    """The scene's outline comes near the rectangle.
+
+    Args:
+        footprint: GeoJSON geometry (WGS 84) as text.
+        sight: The rectangle.
+    """
+    west, south, east, north = _degrees(sight.grid, sight.rows, sight.cols)
+    if east - west > 180:  # across the antimeridian a box in degrees says nothing
+        return True
+    return bool(_prepared(footprint).intersects(box(west, south, east, north)))
+
+
+@lru_cache(maxsize=1024)
+def _prepared(footprint: str) -> PreparedGeometry[BaseGeometry]:
+    outline = shape(json.loads(footprint)).buffer(MARGIN_DEG)
+    west, _, east, _ = outline.bounds
+    return prep(box(-181, -91, 181, 91) if east - west > 180 else outline)
+
+
+@lru_cache(maxsize=4096)
+def _degrees(grid: GeoBox, rows: tuple[int, int], cols: tuple[int, int]) -> tuple[float, float, float, float]:
+    extent: Geometry = grid[slice(*rows), slice(*cols)].extent
+    bounds = extent.to_crs("EPSG:4326").boundingbox
+    return bounds.left, bounds.bottom, bounds.right, bounds.top

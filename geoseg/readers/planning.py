@@ -1,0 +1,98 @@
+"""From a scene to its recipe: everything about reading it is decided here, or refused, before a pixel is opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from geoseg.catalog.collections import Collection, SceneClasses, collection, collections
+from geoseg.catalog.sensors import sensor
+from geoseg.errors import ReadError
+from geoseg.readers.bands import assets_of, band_source
+from geoseg.readers.radiometry import conversion
+from geoseg.readers.recipe import BandRecipe, MaskRecipe, SceneRecipe
+from geoseg.scene import Scene
+
+OWN_MASKS = ("udm2", "udm", "scl")
+"""Masks that a person's own item may bring, the most telling first."""
+
+
+def recipe_for(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
+    """How to read ``bands`` of a scene.
+
+    Raises:
+        MissingBandError: The scene lacks one.
+        RadiometryUnknownError: The unit of its numbers cannot be decided.
+        UnknownNameError: Its collection or sensor has no record.
+    """
+    record = collection(scene.collection)
+    recipes = tuple(_band(scene, record, band) for band in bands)
+    masks, notes = _masks(scene, record)
+    speaks = record.role == "imagery"
+    described = sensor(scene.sensor) if speaks else None
+    return SceneRecipe(
+        id=scene.id,
+        time=scene.time,
+        footprint=_footprint(scene),
+        bands=recipes,
+        masks=masks,
+        access=record.access,
+        s3_endpoint=record.s3_endpoint,
+        unit=described.unit if described else None,
+        valid_range=described.valid_range if described else None,
+        notes=notes,
+    )
+
+
+def refusal(scene: Scene, bands: Sequence[str]) -> str | None:
+    """Why ``bands`` of a scene cannot be read, or None where they can: for lists of scenes, and to leave one out."""
+    try:
+        recipe_for(scene, bands)
+    except ReadError as error:
+        return str(error)
+    return None
+
+
+def _band(scene: Scene, record: Collection, band: str) -> BandRecipe:
+    # A product that is no map at all is refused for that, not for the band names it happens to lack.
+    if record.radiometry.kind == "refused":
+        conversion(scene, record, {}, 1)
+    source = band_source(scene, record, band)
+    asset = assets_of(scene)[source.asset]
+    return BandRecipe(band, str(asset["href"]), source.index, conversion(scene, record, asset, source.index))
+
+
+def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskRecipe, ...], tuple[str, ...]]:
+    """What hides pixels: the mask the record expects, else one that a person's own item brings, else a note."""
+    hrefs = {key: str(asset["href"]) for key, asset in assets_of(scene).items() if "href" in asset}
+    expected = record.validity
+    if expected is not None and expected.asset in hrefs:
+        hidden = expected.hidden if isinstance(expected, SceneClasses) else ()
+        return (MaskRecipe(expected.kind, hrefs[expected.asset], hidden),), ()
+    for name in OWN_MASKS:
+        if name in hrefs:
+            return (_own_mask(name, hrefs[name]),), ()
+    if expected is None:
+        return (), ()
+    return (), (f"Scene {scene.id} has no {expected.asset} layer: its clouds and shadows are not masked.",)
+
+
+def _own_mask(name: str, href: str) -> MaskRecipe:
+    if name != "scl":
+        return MaskRecipe("udm", href)
+    return MaskRecipe("scl", href, scene_classes().hidden)
+
+
+def scene_classes() -> SceneClasses:
+    """The Sentinel-2 classes that hide the ground, as the catalogue's own record has them."""
+    return next(r.validity for r in collections().values() if isinstance(r.validity, SceneClasses))
+
+
+def _footprint(scene: Scene) -> str:
+    """The item's outline, or its box where it has none."""
+    geometry = scene.item.get("geometry")
+    if geometry:
+        return json.dumps(geometry)
+    west, south, east, north = scene.bbox
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return json.dumps({"type": "Polygon", "coordinates": [ring]})

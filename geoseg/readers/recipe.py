@@ -1,0 +1,93 @@
+"""What it takes to read a scene, written down before any pixel is opened: small, picklable, without secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from geoseg.catalog.sensors import Unit
+
+Curve = Literal["straight", "power", "decibel"]
+"""``straight``: linear in the physical unit; ``power``: linear power that becomes dB; ``decibel``: dB already."""
+
+Access = Literal["public", "planetary-computer", "s3", "planet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Digital numbers to a physical quantity: ``number * scale + offset``, then the curve.
+
+    Attributes:
+        scale: Factor.
+        offset: Added after the factor, in the physical unit.
+        nodata: Digital numbers that mean "not observed", as item or record state them; the file's own is added on
+            reading, and NaN and infinity never are observed.
+        curve: How the quantity relates to dB.
+    """
+
+    scale: float = 1.0
+    offset: float = 0.0
+    nodata: tuple[float, ...] = ()
+    curve: Curve = "straight"
+
+
+@dataclass(frozen=True, slots=True)
+class BandRecipe:
+    """One band of one scene.
+
+    Attributes:
+        name: The sensor's name for it.
+        href: Its file, unsigned.
+        index: Its place in the file, 1-based.
+        conversion: Digital numbers to the physical quantity.
+    """
+
+    name: str
+    href: str
+    index: int
+    conversion: Conversion
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRecipe:
+    """A layer that says which pixels were seen.
+
+    Attributes:
+        kind: ``scl`` for Sentinel-2 scene classes, ``udm`` for Planet's unusable data masks, old (bits) or new (bands).
+        href: Its file, unsigned.
+        hidden: Scene classes that were not observed; unused by ``udm``.
+    """
+
+    kind: Literal["scl", "udm"]
+    href: str
+    hidden: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRecipe:
+    """One scene.
+
+    Attributes:
+        id: The scene's id.
+        time: Acquisition, UTC.
+        footprint: GeoJSON geometry (WGS 84) as text.
+        bands: The bands, in the order they are read.
+        masks: What hides pixels.
+        access: How its files are reached.
+        s3_endpoint: Host of an S3 service that is not Amazon's.
+        unit: Physical unit of every band; None: numbers as they are.
+        valid_range: Lowest and highest plausible value in ``unit``.
+        notes: What a person should know about how this scene is read.
+    """
+
+    id: str
+    time: datetime
+    footprint: str
+    bands: tuple[BandRecipe, ...]
+    masks: tuple[MaskRecipe, ...] = ()
+    access: Access = "public"
+    s3_endpoint: str | None = None
+    unit: Unit | None = None
+    valid_range: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
