@@ -1,0 +1,298 @@
+"""``geoseg catalog``: what is known about imagery, and a person's own files made part of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geoseg.cli.draw import progress_bars
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from geoseg.ingest.add import Added
+
+EXIT_FAULTS, EXIT_SOME_REFUSED = 1, 3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="List and show what geoseg knows about imagery, and make a catalogue out of your own files.",
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command(
+    no_args_is_help=True,
+    epilog="Examples: [cyan]geoseg catalog add chips/ --sensor s1 --units db --date 2018-09-21 -o mine[/cyan], then "
+    "[cyan]geoseg map --catalog mine/catalog.json ...[/cyan]  |  [cyan]geoseg catalog add order/ --sensor "
+    "planetscope -o mine[/cyan]"
+    "  |  [cyan]geoseg catalog add naip.tif --sensor aerial --bands red,green,blue,nir --date 2014-07-20 "
+    "-o mine[/cyan]",
+)
+def add(
+    paths: Annotated[list[Path], typer.Argument(help="GeoTIFF files; order, scene or .SAFE folders; folders of such.")],
+    sensor: Annotated[str, typer.Option(help="s1, s2, planetscope or aerial.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the catalogue: made, or added to.")],
+    date: Annotated[
+        str | None,
+        typer.Option(
+            help="Day or instant (UTC) of acquisition. Where a file's metadata say it, they win, and a note says so."
+        ),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            help="What the numbers are: db or linear (s1); reflectance (0..1, or times 10000) or dn (s2, planetscope). "
+            "Needed where metadata do not decide it."
+        ),
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(help="Bands in file order, such as vv,vh: where the files do not name them.")
+    ] = None,
+    s2_offset: Annotated[
+        int | None,
+        typer.Option(
+            "--s2-offset",
+            help="Added to Sentinel-2 numbers: -1000 from processing baseline 04.00 on, 0 before. Overrules metadata.",
+        ),
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="L1C accepts Sentinel-2 at the top of the atmosphere.")] = None,
+    json_: JsonOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Describe your own files as a STAC catalogue. They stay where they are; the catalogue points to them.
+
+    Takes GeoTIFF in any CRS, PlanetScope orders (AnalyticMS or AnalyticMS_SR, UDM or UDM2, metadata XML), Sentinel-2
+    scene folders and .SAFE. What cannot be decided is refused by name, with the option that decides it. Adding again
+    merges: an item of the same name is replaced.
+
+    Exit status 3 where some files were refused and others added, 1 where none was.
+    """
+    from geoseg.ingest.add import add as add_files
+    from geoseg.ingest.options import options_of
+
+    options = options_of(sensor=sensor, date=date, units=units, bands=bands, s2_offset=s2_offset, level=level)
+    with progress_bars(quiet=quiet or json_) as report:
+        added = add_files(paths, out, options, report=report)
+    if json_:
+        typer.echo(json.dumps(_plain(added), indent=2))
+    else:
+        _print_added(added)
+    for refused in added.refused:
+        typer.echo(f"Not added: {refused.reason}", err=True)
+    raise typer.Exit(EXIT_SOME_REFUSED if added.refused else 0)
+
+
+@app.command(
+    "list",
+    epilog="Examples: [cyan]geoseg catalog list[/cyan]  |  [cyan]geoseg catalog list planetary-computer[/cyan]"
+    "  |  [cyan]geoseg catalog list mine[/cyan]",
+)
+def list_(
+    where: Annotated[
+        str | None,
+        typer.Argument(help="A catalogue's name, or the folder of your own. Left out: every collection known."),
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """List the collections that geoseg knows, or the items of your own catalogue."""
+    if where is not None and (Path(where).exists() or "/" in where):
+        _list_items(Path(where), json_=json_)
+    else:
+        _list_collections(where, json_=json_)
+
+
+@app.command(
+    no_args_is_help=True,
+    epilog="Examples: [cyan]geoseg catalog show planetary-computer/sentinel-2-l2a[/cyan]  |  "
+    "[cyan]geoseg catalog show s1[/cyan]"
+    "  |  [cyan]geoseg catalog show mine/Nigeria_812045_S1Hand[/cyan]",
+)
+def show(
+    name: Annotated[
+        str, typer.Argument(help="A collection, a sensor, or an item of your own catalogue as FOLDER/ITEM.")
+    ],
+    json_: JsonOption = False,
+) -> None:
+    """Show a record: where the imagery is, its bands, how it is read, its licence."""
+    from geoseg.catalog.collections import collections
+    from geoseg.catalog.sensors import sensors
+    from geoseg.errors import UnknownNameError
+
+    records = {**collections(), **sensors()}
+    if name in records:
+        record = records[name].model_dump(mode="json", exclude_none=True)
+    elif (item := _item(Path(name))) is not None:
+        record = item
+    else:
+        raise UnknownNameError.among("collection, sensor or item", name, records)
+    if json_:
+        typer.echo(json.dumps(record, indent=2))
+    else:
+        _print_record(name, record)
+
+
+@app.command(no_args_is_help=True, epilog="Example: [cyan]geoseg catalog validate mine[/cyan]")
+def validate(
+    folder: Annotated[Path, typer.Argument(help="Folder of your own catalogue.")], json_: JsonOption = False
+) -> None:
+    """Check your own catalogue: files there and whole, bands, sizes, units. Exit status 1 for any fault."""
+    from geoseg.ingest.validate import validate as check
+
+    with progress_bars(quiet=json_) as report:
+        count, problems = check(_folder(folder), report=report)
+    if json_:
+        faults = [{"item": each.item, "problem": each.text} for each in problems]
+        typer.echo(json.dumps({"items": count, "problems": faults}, indent=2))
+    else:
+        for each in problems:
+            typer.echo(f"{each.item or folder}: {each.text}")
+        typer.echo(f"{count} items, {len(problems)} problems.")
+    raise typer.Exit(EXIT_FAULTS if problems else 0)
+
+
+# -- add ------------------------------------------------------------------------------------------------------------
+
+
+def _plain(added: Added) -> dict[str, Any]:
+    return {
+        "catalog": str(added.folder / "catalog.json"),
+        "added": [_summary(item) for item in added.items],
+        "replaced": list(added.replaced),
+        "refused": [{"path": str(each.path), "reason": each.reason} for each in added.refused],
+        "total": added.total,
+    }
+
+
+def _summary(item: dict[str, Any]) -> dict[str, Any]:
+    properties = item["properties"]
+    data = [asset for asset in item["assets"].values() if "data" in asset["roles"]]
+    return {
+        "id": item["id"],
+        "sensor": properties["geoseg:sensor"],
+        "datetime": properties["datetime"],
+        "units": properties["geoseg:units"],
+        "bands": [band["name"] for asset in data for band in asset["eo:bands"]],
+        "masks": [name for name, asset in item["assets"].items() if "mask" in asset["roles"]],
+        "bbox": item["bbox"],
+        "notes": properties.get("geoseg:notes", []),
+    }
+
+
+def _print_added(added: Added) -> None:
+    from rich.console import Console
+
+    Console().print(_items_table([_summary(item) for item in added.items]))
+    replaced = f", {len(added.replaced)} of them anew" if added.replaced else ""
+    refused = f"; {len(added.refused)} refused" if added.refused else ""
+    typer.echo(
+        f"Added {len(added.items)} items{replaced}{refused}. The catalogue holds {added.total}: "
+        f"{added.folder}/catalog.json"
+    )
+
+
+def _items_table(rows: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table("item", "sensor", "taken (UTC)", "numbers", "bands", "masks", "notes", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            row["id"],
+            row["sensor"],
+            row["datetime"][:16].replace("T", " "),
+            row["units"],
+            " ".join(row["bands"]),
+            " ".join(row["masks"]),
+            "; ".join(row["notes"]),
+        )
+    return table
+
+
+# -- list and show --------------------------------------------------------------------------------------------------
+
+
+def _folder(path: Path) -> Path:
+    """The catalogue's folder, also where its ``catalog.json`` or ``items.json`` was named."""
+    return path.parent if path.suffix in (".json", ".parquet") else path
+
+
+def _list_items(path: Path, *, json_: bool) -> None:
+    from geoseg.ingest.store import read_items
+
+    rows = [_summary(item) for item in read_items(_folder(path))]
+    if json_:
+        typer.echo(json.dumps({"items": rows}, indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(_items_table(rows))
+    typer.echo(f"{len(rows)} items.")
+
+
+def _list_collections(catalog: str | None, *, json_: bool) -> None:
+    from geoseg.catalog.collections import collections
+    from geoseg.errors import UnknownNameError
+
+    records = {name: each for name, each in collections().items() if catalog in (None, each.catalog)}
+    if not records:
+        raise UnknownNameError.among("catalogue", str(catalog), {each.catalog for each in collections().values()})
+    rows = [
+        {"name": name, "sensor": each.sensor or each.role, "access": each.access, "title": each.title}
+        for name, each in records.items()
+    ]
+    if json_:
+        typer.echo(json.dumps({"collections": rows}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("collection", "sensor", "access", "title", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+def _item(path: Path) -> dict[str, Any] | None:
+    """The item at ``FOLDER/ITEM``, or in an item's own JSON file; None where there is none."""
+    from geoseg.ingest.store import is_catalogue, read_items
+
+    name = path.name.removesuffix(".json")
+    for folder in (path.parent, path.parent.parent):
+        if is_catalogue(folder):
+            return next((item for item in read_items(folder) if item["id"] == name), None)
+    return None
+
+
+def _print_record(name: str, record: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, title=escape(name), title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for key, value in _rows(record):
+        table.add_row(escape(key), escape(value))
+    Console().print(table)
+
+
+def _rows(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """A record as lines: what it nests one level deep gets a line each."""
+    rows = []
+    for key, value in record.items():
+        if isinstance(value, dict) and value:
+            rows += [(f"{key}.{inner}", _text(each)) for inner, each in value.items()]
+        else:
+            rows.append((key, _text(value)))
+    return rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and all(not isinstance(each, dict | list) for each in value):
+        return ", ".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
