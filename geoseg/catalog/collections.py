@@ -25,6 +25,7 @@ class PlanetData(Record):
 
     kind: Literal["planet-data"]
     item_type: str
+    url: str
 
 
 class LocalCatalog(Record):
