@@ -1,0 +1,199 @@
+"""A layer as a Cloud Optimized GeoTIFF that QGIS opens with its colours and its names."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from geoseg.errors import OutputNotWritableError
+from geoseg.products.layer import ByteLayer
+from geoseg.storage import whole_file, writing
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+RGB = tuple[int, int, int]
+
+TILE_PX = 512
+CACHE_BYTES = 48 << 20
+"""GDAL's default is a share of the machine's memory; a strip of tiles is all that a copy from top to bottom needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What a file says about its only band.
+
+    Attributes:
+        description: Shown as the band's name.
+        colours: Colour of each code; None: not a map of codes, drawn in grey.
+        categories: Name of each code.
+        unit: Unit of the values, or "".
+        nodata: The value that says "nothing here".
+    """
+
+    description: str
+    colours: Mapping[int, RGB] | None = None
+    categories: Mapping[int, str] | None = None
+    unit: str = ""
+    nodata: int = 255
+
+
+def scene_band(scene_ids: tuple[str, ...]) -> Band:
+    """``source.tif``: which scene each pixel comes from, as its place in ``scene_ids``; 255 none."""
+    return Band("source scene", categories=dict(enumerate(scene_ids)))
+
+
+def write_cog(
+    layer: ByteLayer, path: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str] | None = None
+) -> tuple[Path, ...]:
+    """Write a layer as a COG: 512 px tiles, DEFLATE, nearest-neighbour overviews, nodata as a value, no mask band.
+
+    Overviews are nearest-neighbour for codes and probabilities alike, so that at every zoom level the mask is still
+    the thresholded probability and 255 still exactly what was not observed. Category names have no place inside a
+    TIFF; GDAL and QGIS read them from ``NAME.tif.aux.xml`` beside it. That sidecar is moved into place first:
+    a run killed between the two moves leaves names without a raster, never a raster without its names.
+
+    Args:
+        layer: uint8 (y, x) of the grid's shape.
+        path: The GeoTIFF.
+        geobox: Its grid.
+        band: What it says about its band.
+        tags: Metadata of the file, by name.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OutputNotWritableError: Its place cannot be written, or the disk is full.
+    """
+    if layer.shape != geobox.shape:
+        raise ValueError(f"a layer {layer.shape} is not on a grid {tuple(geobox.shape)}")
+    sidecar = path.with_name(f"{path.name}.aux.xml")
+    with _gdal_writing(path), whole_file(path) as part:
+        _copy_to_cog(layer, part, geobox, band, tags or {})
+        if not band.categories:
+            sidecar.unlink(missing_ok=True)
+            return (path,)
+        with whole_file(sidecar) as names:
+            names.write_bytes(_xml(_pam(band.categories)))
+    return path, sidecar
+
+
+def _copy_to_cog(layer: ByteLayer, part: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> None:
+    """Let GDAL stream the raw file into a COG, by way of a VRT that describes it."""
+    from rasterio.shutil import copy
+
+    vrt = layer.path.with_name(f"{layer.path.name}.vrt")
+    with writing(vrt):
+        vrt.write_bytes(_xml(_vrt(layer, geobox, band, tags)))
+    try:
+        with _small_cache():
+            copy(
+                str(vrt),
+                str(part),
+                driver="COG",
+                BLOCKSIZE=TILE_PX,
+                COMPRESS="DEFLATE",
+                # neighbours' differences: a fifth smaller for probabilities, nothing for codes
+                PREDICTOR="NO" if band.colours else "YES",
+                NUM_THREADS="ALL_CPUS",
+                OVERVIEW_RESAMPLING="NEAREST",
+                BIGTIFF="IF_SAFER",
+            )
+            _check_end(part, layer)
+    finally:
+        vrt.unlink(missing_ok=True)
+        part.with_name(f"{part.name}.ovr.tmp").unlink(missing_ok=True)
+
+
+def _check_end(part: Path, layer: ByteLayer) -> None:
+    """Read the last tiles back: they lie at the end of the file, and a disk that fills up loses the end first."""
+    import rasterio
+    from rasterio.windows import Window
+
+    rows, columns = layer.shape
+    first = (rows - 1) // TILE_PX * TILE_PX
+    with rasterio.open(part) as written:
+        end = written.read(1, window=Window(0, first, columns, rows - first))
+    if (end != layer.read((slice(first, rows), slice(0, columns)))).any():
+        raise OSError(errno.EIO, "the end of the file does not read back as it was written")
+
+
+@contextmanager
+def _gdal_writing(path: Path) -> Iterator[None]:
+    """Turn GDAL's failures, which for a full disk are of many kinds, into one that names ``path``."""
+    from rasterio._err import CPLE_BaseError  # rasterio.shutil lets it through undressed
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except (CPLE_BaseError, RasterioError) as error:
+        raise OutputNotWritableError(
+            f"Cannot write {path}: GDAL stopped with {str(error)!r}. Is the disk full? Choose another place."
+        ) from None
+
+
+@contextmanager
+def _small_cache() -> Iterator[None]:
+    """GDAL without a sidecar of its own and with a small cache, which outlives an Env and is therefore put back."""
+    import rasterio
+    from rasterio._env import get_gdal_config, set_gdal_config
+
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"):
+        before = get_gdal_config("GDAL_CACHEMAX")
+        set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES)
+        try:
+            yield
+        finally:
+            set_gdal_config("GDAL_CACHEMAX", before)
+
+
+def _vrt(layer: ByteLayer, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> ET.Element:
+    """A VRT that reads the raw file beside it."""
+    rows, columns = layer.shape
+    vrt = ET.Element("VRTDataset", rasterXSize=str(columns), rasterYSize=str(rows))
+    ET.SubElement(vrt, "SRS").text = geobox.crs.to_wkt()
+    ET.SubElement(vrt, "GeoTransform").text = ", ".join(repr(float(number)) for number in geobox.affine.to_gdal())
+    metadata = ET.SubElement(vrt, "Metadata")
+    for key, value in sorted(tags.items()):
+        ET.SubElement(metadata, "MDI", key=key).text = value
+    raw = ET.SubElement(vrt, "VRTRasterBand", dataType="Byte", band="1", subClass="VRTRawRasterBand")
+    ET.SubElement(raw, "Description").text = band.description
+    ET.SubElement(raw, "NoDataValue").text = str(band.nodata)
+    if band.unit:
+        ET.SubElement(raw, "UnitType").text = band.unit
+    if band.colours:
+        ET.SubElement(raw, "ColorInterp").text = "Palette"
+        raw.append(_colour_table(band.colours))
+    ET.SubElement(raw, "SourceFilename", relativeToVRT="1").text = layer.path.name
+    for name, count in (("ImageOffset", 0), ("PixelOffset", 1), ("LineOffset", columns)):
+        ET.SubElement(raw, name).text = str(count)
+    return vrt
+
+
+def _colour_table(colours: Mapping[int, RGB]) -> ET.Element:
+    """A colour table up to the highest code; codes that are not used are black, as TIFF has them."""
+    table = ET.Element("ColorTable")
+    for code in range(max(colours) + 1):
+        red, green, blue = colours.get(code, (0, 0, 0))
+        ET.SubElement(table, "Entry", c1=str(red), c2=str(green), c3=str(blue), c4="255")
+    return table
+
+
+def _pam(categories: Mapping[int, str]) -> ET.Element:
+    """GDAL's sidecar with the name of every code up to the highest; codes that are not used have none."""
+    pam = ET.Element("PAMDataset")
+    names = ET.SubElement(ET.SubElement(pam, "PAMRasterBand", band="1"), "CategoryNames")
+    for code in range(max(categories) + 1):
+        ET.SubElement(names, "Category").text = categories.get(code, "")
+    return pam
+
+
+def _xml(root: ET.Element) -> bytes:
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8"))
