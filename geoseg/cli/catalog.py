@@ -65,13 +65,15 @@ def add(
     json_: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Describe your own files as a STAC catalogue. They stay where they are; the catalogue points to them.
+    """Describe your own files as a STAC catalogue; they stay where they are.
 
-    Takes GeoTIFF in any CRS, PlanetScope orders (AnalyticMS or AnalyticMS_SR, UDM or UDM2, metadata XML), Sentinel-2
-    scene folders and .SAFE. What cannot be decided is refused by name, with the option that decides it. Adding again
+    Takes GeoTIFF in any CRS, PlanetScope orders (AnalyticMS or AnalyticMS_SR,
+    UDM or UDM2, metadata XML), Sentinel-2 scene folders and .SAFE. What cannot
+    be decided is refused by name, with the option that decides it. Adding again
     merges: an item of the same name is replaced.
 
-    Exit status 3 where some files were refused and others added, 1 where none was.
+    Exit status 3 where some files were refused and others added, 1 where none
+    was added.
     """
     from geoseg.ingest.add import add as add_files
     from geoseg.ingest.options import options_of
@@ -134,7 +136,7 @@ def show(
     if json_:
         typer.echo(json.dumps(record, indent=2))
     else:
-        _print_record(name, record)
+        _print_rows(name, _item_rows(record) if record.get("type") == "Feature" else _rows(record))
 
 
 @app.command(no_args_is_help=True, epilog="Example: [cyan]geoseg catalog validate mine[/cyan]")
@@ -187,7 +189,11 @@ def _summary(item: dict[str, Any]) -> dict[str, Any]:
 def _print_added(added: Added) -> None:
     from rich.console import Console
 
-    Console().print(_items_table([_summary(item) for item in added.items]))
+    rows = [_summary(item) for item in added.items]
+    Console().print(_items_table(rows))
+    for note in dict.fromkeys(note for row in rows for note in row["notes"]):
+        ids = [row["id"] for row in rows if note in row["notes"]]
+        typer.echo(f"Note on {ids[0] if len(ids) == 1 else f'{len(ids)} items'}: {note}.")
     replaced = f", {len(added.replaced)} of them anew" if added.replaced else ""
     refused = f"; {len(added.refused)} refused" if added.refused else ""
     typer.echo(
@@ -199,7 +205,9 @@ def _print_added(added: Added) -> None:
 def _items_table(rows: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
-    table = Table("item", "sensor", "taken (UTC)", "numbers", "bands", "masks", "notes", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("item", "sensor", "taken (UTC)", "numbers", "bands", "masks"):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(
             row["id"],
@@ -208,7 +216,6 @@ def _items_table(rows: list[dict[str, Any]]) -> Table:
             row["units"],
             " ".join(row["bands"]),
             " ".join(row["masks"]),
-            "; ".join(row["notes"]),
         )
     return table
 
@@ -251,7 +258,9 @@ def _list_collections(catalog: str | None, *, json_: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("collection", "sensor", "access", "title", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("collection", "sensor", "access", "title"):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row.values())
     Console().print(table)
@@ -268,7 +277,7 @@ def _item(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def _print_record(name: str, record: dict[str, Any]) -> None:
+def _print_rows(name: str, rows: list[tuple[str, str]]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -276,9 +285,26 @@ def _print_record(name: str, record: dict[str, Any]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False, title=escape(name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for key, value in _rows(record):
+    for key, value in rows:
         table.add_row(escape(key), escape(value))
     Console().print(table)
+
+
+def _item_rows(item: dict[str, Any]) -> list[tuple[str, str]]:
+    """An item as lines: its properties, its files, and how each band's numbers are read."""
+    rows = [("bbox", _text(item["bbox"])), *((key, _text(value)) for key, value in item["properties"].items())]
+    for name, asset in item["assets"].items():
+        rows.append((name, asset["href"]))
+        for band, numbers in zip(asset["eo:bands"], asset["raster:bands"], strict=True):
+            rows.append((f"  {band['name']}", _reading(numbers)))
+    return rows
+
+
+def _reading(numbers: dict[str, Any]) -> str:
+    value = (
+        f"{numbers['unit']} = DN * {numbers['scale']:.6g} + {numbers['offset']:g}" if "scale" in numbers else "codes"
+    )
+    return f"{numbers['data_type']}, nodata {numbers.get('nodata', 'none')}, {value}"
 
 
 def _rows(record: dict[str, Any]) -> list[tuple[str, str]]:

@@ -61,9 +61,8 @@ def decide(raster: RasterFile, options: Options) -> tuple[Units, Conversion]:
 def _backscatter(raster: RasterFile, options: Options) -> tuple[Units, Conversion]:
     if raster.integer and not raster.rescaled:
         raise RadiometryUnknownError(
-            f"{raster.path} holds integers ({raster.dtypes[0]}): uncalibrated amplitudes are no "
-            "backscatter. Take the "
-            "radiometrically terrain-corrected product (RTC) instead."
+            f"{raster.path} holds integers ({raster.dtypes[0]}) without a scale: amplitudes or labels, no calibrated "
+            "backscatter. Take the radiometrically terrain-corrected product (RTC) instead."
         )
     if options.units is None:
         raise RadiometryUnknownError(

@@ -230,10 +230,9 @@ def _conversion(path: Path, facts: _Facts, options: Options) -> tuple[Conversion
     offset = stated if given is None else given
     if offset is None:
         raise RadiometryUnknownError(
-            f"{path} does not say its processing baseline, and from 04.00 on 1000 is added to the numbers. "
-            "Put its item JSON "
-            "beside it, or say --s2-offset -1000 (04.00 or later), --s2-offset 0 (earlier), or --units "
-            "reflectance."
+            f"{path} does not tell for sure whether 1000 was added to its numbers (processing baseline 04.00 on). "
+            "Put ESA's MTD_MSIL2A.xml or an item JSON beside it, or say --s2-offset -1000 (it was), --s2-offset 0 "
+            "(it was not, or has been taken off), or --units reflectance."
         )
     overruled = given is not None and stated is not None and given != stated
     notes = (f"offset {given} as you said; its metadata say {stated}",) if overruled else ()
@@ -251,7 +250,10 @@ def _stated_offset(path: Path, facts: _Facts) -> int | None:
         raise RadiometryUnknownError(
             f"{path} states processing baseline {facts.baseline!r}, which is none. Say --s2-offset -1000 or 0."
         ) from None
-    return -1000 if (major, minor) >= OFFSET_SINCE and not facts.applied else 0
+    if (major, minor) < OFFSET_SINCE or facts.applied:
+        return 0
+    # Earth Search says "not applied" of scenes whose offset it has taken off: there the numbers could be either
+    return None if facts.applied is False else -1000
 
 
 def _checked_level(path: Path, stated: str, bands: set[str], options: Options) -> str:
