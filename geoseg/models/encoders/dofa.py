@@ -1,9 +1,9 @@
 """DOFA v1 and v2: one transformer for any sensor, its patch embedding written from wavelengths (Xiong et al. 2024).
 
 v1 is torchgeo's module, used part by part so that inner blocks can be tapped and images of any size read. v2 (patch 14,
-a timm vision transformer with LayerScale and learned positions) exists in no library. Both leave the last block's output
-as it is: the norm of the released files belongs to the autoencoder's pooling, and the authors' segmentation heads skip
-it.
+a timm vision transformer with LayerScale and learned positions) exists in no library. Both leave the last block's
+output as it is: the norm of the released files belongs to the autoencoder's pooling, and the authors' segmentation
+heads skip it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""From an encoder's maps to logits."""
