@@ -41,8 +41,16 @@ def examine() -> dict[str, Any]:
 
 def problems(state: dict[str, Any]) -> list[str]:
     """What would stop a map, each with what to do about it."""
-    found = [f"{name} is not installed: pip install {name}" for name in PACKAGES if not state["packages"][name] and name != "planet"]
-    found += [f"GDAL has no {name} driver: reinstall rasterio from a wheel" for name in DRIVERS if not state["gdal"]["drivers"][name]]
+    found = [
+        f"{name} is not installed: pip install {name}"
+        for name in PACKAGES
+        if not state["packages"][name] and name != "planet"
+    ]
+    found += [
+        f"GDAL has no {name} driver: reinstall rasterio from a wheel"
+        for name in DRIVERS
+        if not state["gdal"]["drivers"][name]
+    ]
     if state["torch"].get("error"):
         found.append(f"torch and torchvision do not fit together ({state['torch']['error']}): install them as a pair")
     if not state["cache"]["writable"]:
@@ -91,7 +99,12 @@ def _cache() -> dict[str, Any]:
     try:
         folder = cache_folder()
     except OutputNotWritableError:
-        return {"folder": os.environ.get("GEOSEG_CACHE", "~/.cache/geoseg"), "writable": False, "used_mb": 0, "free_gb": 0}
+        return {
+            "folder": os.environ.get("GEOSEG_CACHE", "~/.cache/geoseg"),
+            "writable": False,
+            "used_mb": 0,
+            "free_gb": 0,
+        }
     used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {
         "folder": str(folder),

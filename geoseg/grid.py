@@ -45,17 +45,17 @@ def output_grid(
         AreaTooLargeError: The grid is over the limit.
     """
     from odc.geo.geobox import GeoBox
-    from odc.geo.geom import box
+    from pyproj import Transformer
 
     name = crs or utm_crs(bbox)
     _check_projected(name)
     # 24 points a side: a long edge in degrees is a curve in UTM, and its bulge belongs to the area
-    outline = box(*bbox, crs="EPSG:4326").segmented(max((bbox[2] - bbox[0]) / 24, 1e-9)).to_crs(name)
-    extent = outline.boundingbox
-    megapixels = (extent.span_x / resolution_m) * (extent.span_y / resolution_m) / 1e6
+    to_grid = Transformer.from_crs("EPSG:4326", name, always_xy=True)
+    left, bottom, right, top = to_grid.transform_bounds(*bbox, densify_pts=24)
+    megapixels = (right - left) * (top - bottom) / resolution_m**2 / 1e6
     if limit_megapixels is not None and megapixels > limit_megapixels:
         raise AreaTooLargeError.over_limit(megapixels, limit_megapixels)
-    return GeoBox.from_bbox(extent, crs=name, resolution=resolution_m, anchor="edge")
+    return GeoBox.from_bbox((left, bottom, right, top), crs=name, resolution=resolution_m, anchor="edge")
 
 
 def _check_projected(name: str) -> None:

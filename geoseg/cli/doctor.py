@@ -28,8 +28,12 @@ def doctor(
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("geoseg", f"{state['geoseg']} on Python {state['python']}, {state['cores']} cores, {state['platform']}")
-    table.add_row("packages", ", ".join(f"{name} {version or 'MISSING'}" for name, version in state["packages"].items()))
+    table.add_row(
+        "geoseg", f"{state['geoseg']} on Python {state['python']}, {state['cores']} cores, {state['platform']}"
+    )
+    table.add_row(
+        "packages", ", ".join(f"{name} {version or 'MISSING'}" for name, version in state["packages"].items())
+    )
     gdal = state["gdal"]
     have = ", ".join(name for name, there in gdal["drivers"].items() if there)
     table.add_row("GDAL", f"{gdal['version']}, PROJ {gdal['proj']}, drivers {have}")

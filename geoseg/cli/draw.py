@@ -47,9 +47,7 @@ def progress_bars(*, quiet: bool) -> Iterator[Report]:
                 tasks[event.step] = bars.add_task(event.step, total=event.total or None, **fields)
             task = bars.tasks[list(tasks).index(event.step)]
             rate = f"{task.speed:,.1f} {event.unit}/s" if task.speed else ""
-            bars.update(
-                tasks[event.step], completed=event.done, total=event.total or None, note=event.note, rate=rate
-            )
+            bars.update(tasks[event.step], completed=event.done, total=event.total or None, note=event.note, rate=rate)
 
         yield draw
 
@@ -77,5 +75,7 @@ def set_up_logging(verbosity: int) -> None:
     from rich.logging import RichHandler
 
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=verbosity > 0)
-    logging.basicConfig(level=logging.INFO if verbosity > 1 else logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.basicConfig(
+        level=logging.INFO if verbosity > 1 else logging.WARNING, format="%(message)s", handlers=[handler]
+    )
     logging.getLogger("geoseg").setLevel(logging.DEBUG if verbosity else logging.WARNING)

@@ -44,7 +44,9 @@ def _defaults_from(ctx: typer.Context, path: Path | None) -> Path | None:
         raise BadOptionError(f"--config {path} must hold options as KEY: VALUE lines.")
     flat = {str(key).replace("-", "_"): value for key, value in content.items()}
     if unknown := sorted(set(flat) - set(known)):
-        raise BadOptionError(f"--config {path} holds {unknown[0]!r}, which is no option. Known: {', '.join(sorted(known))}.")
+        raise BadOptionError(
+            f"--config {path} holds {unknown[0]!r}, which is no option. Known: {', '.join(sorted(known))}."
+        )
     ctx.default_map = {**(ctx.default_map or {}), **{key: _as_typed(value) for key, value in flat.items()}}
     return path
 
@@ -60,10 +62,13 @@ def map_(
     ctx: typer.Context,
     bbox: Annotated[str | None, typer.Option(help="Area: west,south,east,north in degrees.", metavar="W,S,E,N")] = None,
     aoi: Annotated[Path | None, typer.Option(help="Area: polygons of a GeoJSON, GPKG or Shapefile, any CRS.")] = None,
-    date: Annotated[str | None, typer.Option(help="Day, or FIRST/LAST, in UTC.", metavar="YYYY-MM-DD[/YYYY-MM-DD]")] = None,
+    date: Annotated[
+        str | None, typer.Option(help="Day, or FIRST/LAST, in UTC.", metavar="YYYY-MM-DD[/YYYY-MM-DD]")
+    ] = None,
     sensor: Annotated[str | None, typer.Option(help="s1, s2, planetscope or aerial.")] = None,
     catalog: Annotated[
-        str | None, typer.Option(help="Catalogue name, STAC API address, catalog.json or .parquet.", metavar="NAME|URL|PATH")
+        str | None,
+        typer.Option(help="Catalogue name, STAC API address, catalog.json or .parquet.", metavar="NAME|URL|PATH"),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model name or bundle folder.", metavar="NAME|FOLDER")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the products.")] = Path("flood"),
@@ -72,24 +77,36 @@ def map_(
         typer.Option(help="YAML file holding any of these options; flags win.", callback=_defaults_from, is_eager=True),
     ] = None,
     resolution: Annotated[float | None, typer.Option(help="Pixel size in metres (default: the sensor's).")] = None,
-    crs: Annotated[str | None, typer.Option(help="Output CRS (default: the area's UTM zone).", metavar="EPSG:N")] = None,
+    crs: Annotated[
+        str | None, typer.Option(help="Output CRS (default: the area's UTM zone).", metavar="EPSG:N")
+    ] = None,
     window_days: Annotated[int, typer.Option(help="Also search this many days before and after.")] = 0,
-    max_cloud: Annotated[float | None, typer.Option(help="Leave out scenes stating more cloud than this, per cent.")] = None,
+    max_cloud: Annotated[
+        float | None, typer.Option(help="Leave out scenes stating more cloud than this, per cent.")
+    ] = None,
     composite: Annotated[str, typer.Option(help="nearest clear observation in time, or per-pixel median.")] = "nearest",
     reference_water: Annotated[
-        str | None, typer.Option(help="Permanent water: collection name, raster or vector file, or none.", metavar="NAME|FILE|none")
+        str | None,
+        typer.Option(
+            help="Permanent water: collection name, raster or vector file, or none.", metavar="NAME|FILE|none"
+        ),
     ] = None,
     before: Annotated[
-        str | None, typer.Option(help="Dates before the flood: water seen then is permanent.", metavar="YYYY-MM-DD[/...]")
+        str | None,
+        typer.Option(help="Dates before the flood: water seen then is permanent.", metavar="YYYY-MM-DD[/...]"),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Compute on this many local processes.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Compute on the workers of this dask scheduler.", metavar="tcp://HOST:PORT")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Compute on the workers of this dask scheduler.", metavar="tcp://HOST:PORT")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Chips through the network at once.")] = 8,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the products in --out.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Map an area over the size limit.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")] = False,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; twice: also what libraries say.")] = 0,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="Say more; twice: also what libraries say.")
+    ] = 0,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Write a flood mask for an area and a date.

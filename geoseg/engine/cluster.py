@@ -137,7 +137,9 @@ def remote_cluster(address: str) -> Iterator[Cluster]:
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:
-        raise EngineError(f"No dask scheduler answers at {address} ({type(error).__name__}). Start one, or use --workers.") from None
+        raise EngineError(
+            f"No dask scheduler answers at {address} ({type(error).__name__}). Start one, or use --workers."
+        ) from None
     with client:
         if not client.nthreads():
             raise EngineError(f"The scheduler at {address} has no worker. Start some with `dask worker {address}`.")

@@ -94,9 +94,7 @@ class Work:
                 partial.add(self.plan, window, probability)
         return Outcome(partial, pixels.failures)
 
-    def _batches(
-        self, block: Block, values: NDArray[np.float32]
-    ) -> Iterator[tuple[list[Window], NDArray[np.float32]]]:
+    def _batches(self, block: Block, values: NDArray[np.float32]) -> Iterator[tuple[list[Window], NDArray[np.float32]]]:
         """Chips of a block in batches; one that shows nothing observed is left out, its pixels being 255 anyway."""
         size = self.batch_size if self.plan.y.sticks_out else 1  # clipped windows differ in shape
         seen = (each for each in cut(self.plan, block, values) if not np.isnan(each[1][0]).all())
@@ -116,9 +114,7 @@ def read_block(imagery: Imagery, readers: tuple[TileReader, ...], block: Block) 
     return BlockPixels(values, source, tuple(failure for part in parts for failure in part.failures))
 
 
-def _in_order(
-    imagery: Imagery, now: NDArray[np.float32], before: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _in_order(imagery: Imagery, now: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:
     assert imagery.before is not None
     planes = [
         before[imagery.before.bands.index(band.removeprefix(BEFORE))]
