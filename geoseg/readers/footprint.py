@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 
 from odc.geo.geobox import GeoBox
-from odc.geo.geom import Geometry
+from pyproj import Transformer
 from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.prepared import PreparedGeometry, prep
@@ -25,7 +25,7 @@ def touches(footprint: str, sight: Sight) -> bool:
         sight: The rectangle.
     """
     west, south, east, north = _degrees(sight.grid, sight.rows, sight.cols)
-    if east - west > 180:  # across the antimeridian a box in degrees says nothing
+    if not 0 <= east - west <= 180:  # across the antimeridian, or at a pole, a box in degrees says nothing
         return True
     return bool(_prepared(footprint).intersects(box(west, south, east, north)))
 
@@ -39,6 +39,7 @@ def _prepared(footprint: str) -> PreparedGeometry[BaseGeometry]:
 
 @lru_cache(maxsize=4096)
 def _degrees(grid: GeoBox, rows: tuple[int, int], cols: tuple[int, int]) -> tuple[float, float, float, float]:
-    extent: Geometry = grid[slice(*rows), slice(*cols)].extent
-    bounds = extent.to_crs("EPSG:4326").boundingbox
-    return bounds.left, bounds.bottom, bounds.right, bounds.top
+    bounds = grid[slice(*rows), slice(*cols)].boundingbox.bbox
+    to_degrees = Transformer.from_crs(grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
+    west, south, east, north = to_degrees.transform_bounds(*bounds, densify_pts=21)
+    return float(west), float(south), float(east), float(north)

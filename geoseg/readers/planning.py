@@ -40,7 +40,7 @@ def recipe_for(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
         s3_endpoint=record.s3_endpoint,
         unit=described.unit if described else None,
         valid_range=described.valid_range if described else None,
-        notes=notes,
+        notes=(*(f"Scene {scene.id}: {note}." for note in _own_notes(scene)), *notes),
     )
 
 
@@ -86,6 +86,11 @@ def _own_mask(name: str, href: str) -> MaskRecipe:
 def scene_classes() -> SceneClasses:
     """The Sentinel-2 classes that hide the ground, as the catalogue's own record has them."""
     return next(r.validity for r in collections().values() if isinstance(r.validity, SceneClasses))
+
+
+def _own_notes(scene: Scene) -> list[str]:
+    """What was assumed when a person's file was added."""
+    return [str(note).removesuffix(".") for note in scene.item.get("properties", {}).get("geoseg:notes", ())]
 
 
 def _footprint(scene: Scene) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -121,7 +123,7 @@ def read_mask(path: str, mask: MaskRecipe, sight: Sight) -> NDArray[np.uint8] | 
         def seen(window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
             return (~hidden_pixels(dataset, mask, window, shape)).view(np.uint8)
 
-        values, spans = _around(dataset, where, seen, _least, fill=0, coarse=sight.coarse)
+        values, spans = _Layer(dataset, seen, _least, 0, sight.coarse).around(where)
         return nearest(values, spans, where).astype(np.uint8, copy=False)
 
 
@@ -146,58 +148,58 @@ def _band_around(dataset: DatasetReader, band: BandRecipe, where: Place, *, coar
             np.copyto(values, np.float32(np.nan), where=unseen)
         return values
 
-    return _around(dataset, where, physical, block_mean, fill=np.nan, coarse=coarse)
+    return _Layer(dataset, physical, block_mean, math.nan, coarse).around(where)
 
 
 _Spans = tuple[Span, Span]
 
 
-def _around(
-    dataset: DatasetReader,
-    where: Place,
-    read: Callable[[Window, tuple[int, int]], NDArray],  # type: ignore[type-arg]
-    reduce: Callable[[NDArray, tuple[int, int]], NDArray],  # type: ignore[type-arg]
-    *,
-    fill: float,
-    coarse: bool,
-) -> tuple[NDArray, _Spans]:  # type: ignore[type-arg]
-    """The (reduced) file around the output pixels; ``fill`` where the spans stick out of it."""
-    spans = where.spans()
-    inside = [(max(0, span[0]), min(size, span[1])) for span, size in zip(spans, where.shape, strict=True)]
-    step = max(1, STRIP_PX // max(1, (inside[1][1] - inside[1][0]) * where.reduce_yx[0] * where.reduce_yx[1]))
-    if where.reduce_yx == (1, 1) or coarse:
-        step = max(1, inside[0][1] - inside[0][0])
-    strips = [
-        _strip(dataset, (row, min(row + step, inside[0][1])), inside[1], where, read, reduce, fill, coarse=coarse)
-        for row in range(inside[0][0], inside[0][1], step)
-    ]
-    values = strips[0] if len(strips) == 1 else np.concatenate(strips)
-    missing = [(i[0] - s[0], s[1] - i[1]) for i, s in zip(inside, spans, strict=True)]
-    return (np.pad(values, missing, constant_values=fill) if np.any(missing) else values), spans
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """How a rectangle of a file becomes values that can be sampled.
 
+    Attributes:
+        dataset: The file.
+        read: Values of a window, resized to a shape.
+        reduce: Whole blocks to one value each.
+        fill: What lies beyond the file.
+        coarse: Blocks are replaced by their nearest pixel, from overviews, instead of reduced.
+    """
 
-def _strip(
-    dataset: DatasetReader,
-    rows: Span,
-    cols: Span,
-    where: Place,
-    read: Callable[[Window, tuple[int, int]], NDArray],  # type: ignore[type-arg]
-    reduce: Callable[[NDArray, tuple[int, int]], NDArray],  # type: ignore[type-arg]
-    fill: float,
-    *,
-    coarse: bool,
-) -> NDArray:  # type: ignore[type-arg]
-    (fy, fx), shape = where.reduce_yx, (rows[1] - rows[0], cols[1] - cols[0])
-    window = Window(cols[0] * fx, rows[0] * fy, shape[1] * fx, shape[0] * fy)
-    if coarse:
-        return read(_within(window, dataset), shape)
-    if (fy, fx) == (1, 1):
-        return read(window, shape)
-    cut = _within(window, dataset)
-    values = read(cut, (int(cut.height), int(cut.width)))
-    # the file's last block may be smaller than a whole one: what is missing there was not observed
-    short = [(0, int(window.height - cut.height)), (0, int(window.width - cut.width))]
-    return reduce(np.pad(values, short, constant_values=fill) if np.any(short) else values, (fy, fx))
+    dataset: DatasetReader
+    read: Callable[[Window, tuple[int, int]], NDArray[Any]]
+    reduce: Callable[[NDArray[Any], tuple[int, int]], NDArray[Any]]
+    fill: float
+    coarse: bool
+
+    def around(self, where: Place) -> tuple[NDArray[Any], _Spans]:
+        """The (reduced) file around the output pixels, strip by strip where many of its pixels make one."""
+        spans = where.spans()
+        rows, cols = ((max(0, s[0]), min(size, s[1])) for s, size in zip(spans, where.shape, strict=True))
+        fy, fx = where.reduce_yx
+        step = (
+            max(1, STRIP_PX // ((cols[1] - cols[0]) * fx * fy)) if fy * fx > 1 and not self.coarse else where.shape[0]
+        )
+        starts = range(rows[0], rows[1], step)
+        strips = [self._strip((row, min(row + step, rows[1])), cols, (fy, fx)) for row in starts]
+        values = strips[0] if len(strips) == 1 else np.concatenate(strips)
+        beyond = [(inner[0] - s[0], s[1] - inner[1]) for inner, s in zip((rows, cols), spans, strict=True)]
+        return self._padded(values, beyond), spans
+
+    def _strip(self, rows: Span, cols: Span, factors: tuple[int, int]) -> NDArray[Any]:
+        """Rows and columns of the reduced file."""
+        (fy, fx), shape = factors, (rows[1] - rows[0], cols[1] - cols[0])
+        whole = Window(cols[0] * fx, rows[0] * fy, shape[1] * fx, shape[0] * fy)
+        window = _within(whole, self.dataset)
+        if self.coarse or factors == (1, 1):
+            return self.read(window, shape)
+        values = self.read(window, (int(window.height), int(window.width)))
+        # the file's last block may be cut short by its edge: what is missing there was not observed
+        short = [(0, int(whole.height - window.height)), (0, int(whole.width - window.width))]
+        return self.reduce(self._padded(values, short), factors)
+
+    def _padded(self, values: NDArray[Any], width: list[Span]) -> NDArray[Any]:
+        return np.pad(values, width, constant_values=self.fill) if np.any(width) else values
 
 
 def _within(window: Window, dataset: DatasetReader) -> Window:
@@ -231,8 +233,6 @@ def opened(path: str) -> DatasetReader:
 
 
 def _open_checked(path: str) -> DatasetReader:
-    import warnings
-
     with warnings.catch_warnings():
         # a file without a place on Earth is refused below, in our own words
         warnings.simplefilter("ignore", NotGeoreferencedWarning)

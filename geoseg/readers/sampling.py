@@ -129,14 +129,20 @@ def _projected_coordinates(
     to_file = ~file_grid.transform
 
     def exact(y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        east, north = _transformer(*crs).transform(*(grid.transform * (x, y)))
-        col, row = to_file * (np.asarray(east), np.asarray(north))
+        east, north = _transformer(*crs).transform(*_applied(grid.transform, x, y))
+        col, row = _applied(to_file, np.asarray(east), np.asarray(north))
         return row, col
 
     knots_y, knots_x = (np.arange(s[0] // LATTICE, s[1] // LATTICE + 2) * LATTICE + 0.5 for s in (rows, cols))
     at_y, at_x = np.meshgrid(knots_y, knots_x, indexing="ij")
     ys, xs = (_between(knots, rows, cols) for knots in exact(at_y, at_x))
     return ys, xs, _steps(exact, grid.shape)
+
+
+def _applied(
+    affine: Affine, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
 
 
 def _between(knots: NDArray[np.float64], rows: Span, cols: Span) -> NDArray[np.float64]:
