@@ -115,7 +115,7 @@ def mask_codes(
     Reference water that the model does *not* see as water stays 0. The map says what was observed that day, and a
     reservoir drawn down, a dry wadi or a river bed that moved are dry; painting the reference over them would
     claim water nobody saw. How much of it there is tells how far model and reference agree: see
-    ``area.Tally.reference_seen``.
+    ``area.Shares.reference_seen_pct``.
 
     Args:
         probability_pct: uint8 (y, x), 0..100, 255 where not observed.
