@@ -1,0 +1,91 @@
+"""Items of a local stac-geoparquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from geoseg.errors import SearchFailedError
+from geoseg.search.offer import Offer, Query
+from geoseg.search.trust import Trust
+
+BATCH = 1000
+
+
+def search_parquet(path: str, query: Query) -> Iterator[Offer]:
+    """Every item whose box meets the area and whose date the dates; read in batches, never as a whole.
+
+    Raises:
+        SearchFailedError: It is no stac-geoparquet.
+    """
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+    from stac_geoparquet.arrow import stac_table_to_items
+
+    try:
+        table = ds.dataset(path, format="parquet")
+        if not {"id", "assets", "geometry"} <= set(table.schema.names):
+            raise SearchFailedError(
+                f"{path} is a parquet file, but no stac-geoparquet: it has no id, assets and geometry."
+            )
+        for batch in table.to_batches(filter=_filter(table.schema, query), batch_size=BATCH):
+            if batch.num_rows:
+                for item in stac_table_to_items(pa.Table.from_batches([batch])):
+                    yield Offer(_without_gaps(item), str(Path(path)), Trust(local=True))
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        if isinstance(error, SearchFailedError):
+            raise
+        raise SearchFailedError(f"{path} is no stac-geoparquet that can be read ({type(error).__name__}).") from None
+
+
+def _filter(schema: Any, query: Query) -> Any:
+    """What the file itself can leave out; None where it lacks the columns (then every item is tested afterwards)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    clauses = []
+    if "bbox" in schema.names and pa.types.is_struct(schema.field("bbox").type):
+        west, south, east, north = query.area.bbox
+        corner = {name: pc.field("bbox", name) for name in ("xmin", "ymin", "xmax", "ymax")}
+        clauses += [corner["xmin"] <= east, corner["xmax"] >= west, corner["ymin"] <= north, corner["ymax"] >= south]
+    if query.dates is not None and "datetime" in schema.names and pa.types.is_timestamp(schema.field("datetime").type):
+        first, last = query.dates.interval
+        kind = schema.field("datetime").type
+        time = pc.field("datetime")
+        # an item without one instant (start and end instead) is judged afterwards
+        clauses.append(time.is_null() | ((time >= pa.scalar(first, kind)) & (time <= pa.scalar(last, kind))))
+    if not clauses:
+        return None
+    whole = clauses[0]
+    for clause in clauses[1:]:
+        whole &= clause
+    return whole
+
+
+def _without_gaps(item: dict[str, Any]) -> dict[str, Any]:
+    """The item without the nulls that a table has where its other items have a value: assets, and their keys."""
+    assets = item.get("assets") or {}
+    kept = {
+        name: {key: value for key, value in asset.items() if value is not None}
+        for name, asset in assets.items()
+        if isinstance(asset, dict) and asset.get("href") is not None
+    }
+    properties = {key: value for key, value in (item.get("properties") or {}).items() if value is not None}
+    return {
+        **item,
+        "assets": {name: _bands_without_gaps(asset) for name, asset in kept.items()},
+        "properties": properties,
+    }
+
+
+def _bands_without_gaps(asset: dict[str, Any]) -> dict[str, Any]:
+    lists = ("eo:bands", "raster:bands", "bands")
+    cleaned = {
+        key: [
+            {k: v for k, v in band.items() if v is not None} if isinstance(band, dict) else band for band in asset[key]
+        ]
+        for key in lists
+        if isinstance(asset.get(key), list)
+    }
+    return {**asset, **cleaned}
