@@ -29,10 +29,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on std
 @app.command(
     no_args_is_help=True,
     epilog="Examples: [cyan]geoseg catalog add chips/ --sensor s1 --units db --date 2018-09-21 -o mine[/cyan], then "
-    "[cyan]geoseg map --catalog mine/catalog.json ...[/cyan]  |  [cyan]geoseg catalog add order/ --sensor "
-    "planetscope -o mine[/cyan]"
-    "  |  [cyan]geoseg catalog add naip.tif --sensor aerial --bands red,green,blue,nir --date 2014-07-20 "
-    "-o mine[/cyan]",
+    "[cyan]geoseg map --catalog mine/catalog.json ...[/cyan]  |  [cyan]geoseg catalog add order/ "
+    "--sensor planetscope -o mine[/cyan]  |  [cyan]geoseg catalog add naip.tif --sensor aerial --bands "
+    "red,green,blue,nir --date 2014-07-20 -o mine[/cyan]",
 )
 def add(
     paths: Annotated[list[Path], typer.Argument(help="GeoTIFF files; order, scene or .SAFE folders; folders of such.")],
@@ -112,8 +111,7 @@ def list_(
 @app.command(
     no_args_is_help=True,
     epilog="Examples: [cyan]geoseg catalog show planetary-computer/sentinel-2-l2a[/cyan]  |  "
-    "[cyan]geoseg catalog show s1[/cyan]"
-    "  |  [cyan]geoseg catalog show mine/Nigeria_812045_S1Hand[/cyan]",
+    "[cyan]geoseg catalog show s1[/cyan]  |  [cyan]geoseg catalog show mine/Nigeria_812045_S1Hand[/cyan]",
 )
 def show(
     name: Annotated[

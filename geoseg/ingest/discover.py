@@ -11,10 +11,11 @@ from geoseg.errors import NotIngestibleError
 from geoseg.ingest.plain import group_plain
 from geoseg.ingest.planetscope import group_planet, is_planet, stray
 from geoseg.ingest.product import Options, Product
+from geoseg.ingest.raster import look_at
 from geoseg.ingest.sentinel2 import group_sentinel2
 
 RASTERS = {".tif", ".tiff", ".jp2"}
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+PICTURES = {".png", ".jpg", ".jpeg"}
 
 
 class Source(Protocol):
@@ -74,14 +75,21 @@ def _rasters(path: Path) -> list[Path] | Unusable:
     if rasters:
         return rasters
     pictures = [each for each in files if each.suffix.lower() in PICTURES]
+    if pictures and (why := _no_place(pictures[0])):
+        # one look for all of them: a thousand pictures without a place want one sentence, not a thousand
+        return Unusable(path, f"{path} holds {len(pictures)} pictures and no GeoTIFF. {why}")
     if pictures:
-        return Unusable(
-            path,
-            f"{path} holds {len(pictures)} pictures such as {pictures[0].name}, which have no CRS, and no "
-            "GeoTIFF: their place "
-            "on Earth is unknown. Take the georeferenced originals.",
-        )
+        return pictures
     return Unusable(path, f"{path} holds no GeoTIFF or JPEG 2000 file.")
+
+
+def _no_place(picture: Path) -> str:
+    """Why a picture has no place on Earth; "" where it has one."""
+    try:
+        look_at(picture)
+    except NotIngestibleError as error:
+        return str(error)
+    return ""
 
 
 def _grouped(files: list[Path], sensor: str) -> list[Source]:

@@ -66,17 +66,16 @@ def band_names(
         chosen = documented or (_coloured(raster) if sensor == "aerial" else None) or chosen
     if None in chosen or len(chosen) != raster.count:
         raise NotIngestibleError(
-            f"{raster.path} has {raster.count} bands and {_what_it_says(raster, given)}. Name them in file "
-            "order with "
-            f"--bands, out of {', '.join(sensor_record(sensor).bands)}."
+            f"{raster.path} has {raster.count} bands and {_what_it_says(raster, given)}. Name them in "
+            f"file order with --bands, out of {', '.join(sensor_record(sensor).bands)}."
         )
     for source, names in (("its band descriptions", described), ("the provider's order", documented or ())):
         conflict = [(a, b) for a, b in zip(chosen, names, strict=False) if b is not None and a != b]
         if conflict:
             raise NotIngestibleError(
                 f"{raster.path}: {source} say {conflict[0][1]!r} where "
-                f"{'--bands' if given else 'another source'} says "
-                f"{conflict[0][0]!r}. Correct the one that is wrong: a swapped band makes a wrong map."
+                f"{'--bands' if given else 'another source'} says {conflict[0][0]!r}. Correct the one "
+                "that is wrong: a swapped band makes a wrong map."
             )
     return _without_twins(raster, tuple(name for name in chosen if name))
 

@@ -118,9 +118,8 @@ def _level(files: list[FileOfProduct], options: Options) -> str:
     with_cirrus = [file for file in files if any(band.name == CIRRUS for band in file.bands)]
     if with_cirrus and options.level != "L1C":
         raise RadiometryUnknownError(
-            f"{with_cirrus[0].raster.path} has the cirrus band B10: it is level 1C, top of the atmosphere, "
-            "not surface "
-            "reflectance. Take the L2A product, or accept it with --level L1C."
+            f"{with_cirrus[0].raster.path} has the cirrus band B10: it is level 1C, top of the "
+            "atmosphere, not surface reflectance. Take the L2A product, or accept it with --level L1C."
         )
     return options.level or ""
 

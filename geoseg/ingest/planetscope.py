@@ -105,14 +105,13 @@ class PlanetScene:
         if not scales:
             raise RadiometryUnknownError(
                 f"{self.image} is radiance, and no metadata XML beside it gives its "
-                "reflectanceCoefficient. Put the order's "
-                "*_metadata.xml into the same folder, or order AnalyticMS_SR."
+                "reflectanceCoefficient. Put the order's *_metadata.xml into the same folder, or order "
+                "AnalyticMS_SR."
             )
         if len(scales) != raster.count:
             raise RadiometryUnknownError(
                 f"{self.image} has {raster.count} bands and its metadata {len(scales)} reflectance "
-                "coefficients: they do "
-                "not belong together. Fetch the order again."
+                "coefficients: they do not belong together. Fetch the order again."
             )
         return "TOA", tuple(Conversion(scale, 0.0, "reflectance") for scale in scales)
 

@@ -61,8 +61,8 @@ def decide(raster: RasterFile, options: Options) -> tuple[Units, Conversion]:
 def _backscatter(raster: RasterFile, options: Options) -> tuple[Units, Conversion]:
     if raster.integer and not raster.rescaled:
         raise RadiometryUnknownError(
-            f"{raster.path} holds integers ({raster.dtypes[0]}) without a scale: amplitudes or labels, no calibrated "
-            "backscatter. Take the radiometrically terrain-corrected product (RTC) instead."
+            f"{raster.path} holds integers ({raster.dtypes[0]}) without a scale: amplitudes or labels, "
+            "no calibrated backscatter. Take the radiometrically terrain-corrected product (RTC) instead."
         )
     if options.units is None:
         raise RadiometryUnknownError(
@@ -75,8 +75,9 @@ def _backscatter(raster: RasterFile, options: Options) -> tuple[Units, Conversio
 def _eight_bit(raster: RasterFile) -> tuple[Units, Conversion]:
     if set(raster.dtypes) != {"uint8"}:
         raise RadiometryUnknownError(
-            f"{raster.path} holds {raster.dtypes[0]}, and --sensor aerial is 8-bit imagery. Convert it with "
-            "`gdal_translate -ot Byte -scale LOW HIGH 0 255`, with the same LOW and HIGH for every file."
+            f"{raster.path} holds {raster.dtypes[0]}, and --sensor aerial is 8-bit imagery. Convert it "
+            "with `gdal_translate -ot Byte -scale LOW HIGH 0 255`, with the same LOW and HIGH for every "
+            "file."
         )
     return "uint8", Conversion(1 / 255, 0.0, "unitless")
 
@@ -96,14 +97,13 @@ def _reflectance(raster: RasterFile, options: Options) -> tuple[Units, Conversio
     if options.sensor == "s2":
         raise RadiometryUnknownError(
             f"{raster.path} does not say its processing baseline, and from 04.00 on 1000 is added to the "
-            "numbers. Say "
-            "--s2-offset -1000 (baseline 04.00 or later), --s2-offset 0 (earlier), or --units reflectance "
-            "(offset removed)."
+            "numbers. Say --s2-offset -1000 (baseline 04.00 or later), --s2-offset 0 (earlier), or "
+            "--units reflectance (offset removed)."
         )
     raise RadiometryUnknownError(
         f"{raster.path}: nothing beside it (AnalyticMS_SR in its name, metadata XML) says whether its "
-        "numbers are "
-        "reflectance or radiance. If they are surface reflectance times 10000, say --units reflectance."
+        "numbers are reflectance or radiance. If they are surface reflectance times 10000, say --units "
+        "reflectance."
     )
 
 
@@ -122,8 +122,7 @@ def _own_scale(raster: RasterFile, unit: str) -> Conversion:
     if len(set(raster.scales)) > 1 or len(set(raster.offsets)) > 1:
         raise RadiometryUnknownError(
             f"{raster.path} declares other scales and offsets for other bands ({raster.scales[:4]}...). "
-            "Write it with "
-            "`gdal_translate -unscale` first."
+            "Write it with `gdal_translate -unscale` first."
         )
     return Conversion(raster.scales[0], raster.offsets[0], unit)
 
@@ -158,16 +157,16 @@ def check_pixels(
         values = 10 * np.log10(values[values > 0])
     if units == "db" and (values >= 0).mean() > 1 - MOSTLY / 5:
         raise RadiometryUnknownError(
-            f"{raster.path} was declared dB, and {_pct(values >= 0)} of its pixels are not negative (median "
-            f"{np.median(values):.3g}): backscatter in dB mostly is. Is it --units linear?"
+            f"{raster.path} was declared dB, and {_pct(values >= 0)} of its pixels are not negative "
+            f"(median {np.median(values):.3g}): backscatter in dB mostly is. Is it --units linear?"
         )
     low, high = sensor_record(sensor).valid_range
     outside = (values < low) | (values > high)
     if values.size and outside.mean() > MOSTLY:
         raise RadiometryUnknownError(
             f"{raster.path}: as {units}, {_pct(outside)} of its pixels lie outside {low:g}..{high:g} "
-            f"{sensor_record(sensor).unit} (median {np.median(values):.4g}). Say what its numbers are with "
-            "--units."
+            f"{sensor_record(sensor).unit} (median {np.median(values):.4g}). Say what its numbers are "
+            "with --units."
         )
 
 
@@ -176,14 +175,12 @@ def _check_linear(raster: RasterFile, values: NDArray[np.float64]) -> None:
     if negative.mean() > MOSTLY:
         raise RadiometryUnknownError(
             f"{raster.path} was declared linear power, and {_pct(negative)} of its pixels are negative "
-            "(median "
-            f"{np.median(values):.3g}): power never is. Is it --units db?"
+            f"(median {np.median(values):.3g}): power never is. Is it --units db?"
         )
     if np.median(values) > LARGEST_LINEAR_MEDIAN:
         raise RadiometryUnknownError(
             f"{raster.path} was declared linear power, and its median is {np.median(values):.4g}, above "
-            "that of any "
-            "terrain: these look like uncalibrated amplitudes. Take the RTC product instead."
+            "that of any terrain: these look like uncalibrated amplitudes. Take the RTC product instead."
         )
 
 

@@ -154,8 +154,8 @@ def _opened(path: Path) -> Any:
             return rasterio.open(path, driver=_format(path))
     except RasterioError as error:
         raise NotIngestibleError(
-            f"{path} is not a whole GeoTIFF or JPEG 2000 ({_reason(error)}). If it is one, fetch it again: "
-            "it may be truncated."
+            f"{path} is not a whole GeoTIFF or JPEG 2000 ({_reason(error)}). If it is one, fetch it "
+            "again: it may be truncated."
         ) from None
 
 
@@ -174,14 +174,12 @@ def _check_place(path: Path, source: Any) -> None:
         if points:
             raise NotIngestibleError(
                 f"{path} lies on no map grid: it has {points} ground control points and no terrain "
-                "correction. For "
-                "Sentinel-1 GRD take the RTC product (planetary-computer/sentinel-1-rtc), or "
-                "terrain-correct it first."
+                "correction. For Sentinel-1 GRD take the RTC product "
+                "(planetary-computer/sentinel-1-rtc), or terrain-correct it first."
             )
         raise NotIngestibleError(
             f"{path} has no CRS or no grid, so its place on Earth is unknown. Take the georeferenced "
-            "original, or give it "
-            "one with `gdal_translate -a_srs EPSG:N -a_ullr LEFT TOP RIGHT BOTTOM`."
+            "original, or give it one with `gdal_translate -a_srs EPSG:N -a_ullr LEFT TOP RIGHT BOTTOM`."
         )
     if any(np.issubdtype(np.dtype(dtype), np.complexfloating) for dtype in source.dtypes):
         raise NotIngestibleError(f"{path} holds complex numbers ({source.dtypes[0]}): detect and calibrate it first.")

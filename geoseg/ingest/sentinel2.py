@@ -230,9 +230,9 @@ def _conversion(path: Path, facts: _Facts, options: Options) -> tuple[Conversion
     offset = stated if given is None else given
     if offset is None:
         raise RadiometryUnknownError(
-            f"{path} does not tell for sure whether 1000 was added to its numbers (processing baseline 04.00 on). "
-            "Put ESA's MTD_MSIL2A.xml or an item JSON beside it, or say --s2-offset -1000 (it was), --s2-offset 0 "
-            "(it was not, or has been taken off), or --units reflectance."
+            f"{path} does not tell for sure whether 1000 was added to its numbers (processing baseline "
+            "04.00 on). Put ESA's MTD_MSIL2A.xml or an item JSON beside it, or say --s2-offset -1000 "
+            "(it was), --s2-offset 0 (it was not, or has been taken off), or --units reflectance."
         )
     overruled = given is not None and stated is not None and given != stated
     notes = (f"offset {given} as you said; its metadata say {stated}",) if overruled else ()
@@ -260,9 +260,8 @@ def _checked_level(path: Path, stated: str, bands: set[str], options: Options) -
     level = "L1C" if stated == "L1C" or ONLY_IN_L1C in bands else stated or options.level or ""
     if level == "L1C" and options.level != "L1C":
         raise RadiometryUnknownError(
-            f"{path} is level 1C, top of the atmosphere, not surface reflectance. Take the L2A product, or "
-            "accept it with "
-            "--level L1C."
+            f"{path} is level 1C, top of the atmosphere, not surface reflectance. Take the L2A product, "
+            "or accept it with --level L1C."
         )
     return level
 
