@@ -14,9 +14,9 @@ NOT_DATA = {"overview", "thumbnail", "visual", "metadata", "data-mask", "cloud",
 
 
 def assets_of(scene: Scene) -> Mapping[str, Mapping[str, Any]]:
-    """The item's assets."""
-    assets: Mapping[str, Mapping[str, Any]] = scene.item.get("assets", {})
-    return assets
+    """The item's assets; none where it lists them in another form than STAC's (Planet's Data API gives bare names)."""
+    assets = scene.item.get("assets", {})
+    return assets if isinstance(assets, Mapping) else {}
 
 
 def band_source(scene: Scene, record: Collection, band: str) -> BandSource:

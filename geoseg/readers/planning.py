@@ -66,10 +66,10 @@ def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskRecipe, ...], tu
     """What hides pixels: the mask the record expects, else one that a person's own item brings, else a note."""
     hrefs = {key: str(asset["href"]) for key, asset in assets_of(scene).items() if "href" in asset}
     expected = record.validity
-    if expected is not None and expected.asset in hrefs:
-        hidden = expected.hidden if isinstance(expected, SceneClasses) else ()
-        return (MaskRecipe(expected.kind, hrefs[expected.asset], hidden),), ()
-    for name in OWN_MASKS:
+    if isinstance(expected, SceneClasses) and expected.asset in hrefs:
+        return (MaskRecipe("scl", hrefs[expected.asset], expected.hidden),), ()
+    own = () if expected is None else (expected.asset,)
+    for name in (*OWN_MASKS, *own):
         if name in hrefs:
             return (_own_mask(name, hrefs[name]),), ()
     if expected is None:

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 from geoseg.errors import MissingBandError, SceneUnreadableError
 from geoseg.readers import radiometry
 from geoseg.readers.access import scrubbed
+from geoseg.readers.plausible import check_power
 from geoseg.readers.recipe import BandRecipe, MaskRecipe
 from geoseg.readers.sampling import Floats, Place, Span, bilinear, block_mean, nearest, place
 from geoseg.readers.validity import hidden_pixels
@@ -142,6 +143,8 @@ def _band_around(dataset: DatasetReader, band: BandRecipe, where: Place, *, coar
 
     def physical(window: Window, shape: tuple[int, int]) -> Floats:
         numbers = dataset.read(band.index, window=window, out_shape=shape)
+        if conversion.curve == "power":
+            check_power(numbers, band, conversion.nodata)
         values = radiometry.started(numbers, conversion, mixed=not where.exact)
         if masked:
             unseen = dataset.read_masks(band.index, window=window, out_shape=shape) == 0

@@ -1,0 +1,65 @@
+"""What hides the ground."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geoseg.catalog.collections import collection
+from geoseg.readers.planning import scene_classes
+from geoseg.readers.raster import Sight, read_mask
+from geoseg.readers.recipe import MaskRecipe
+from tests.readers.conftest import grid, write
+
+
+def seen_through(path, mask_kind, target, hidden=()):
+    sight = Sight(target, (0, target.shape[0]), (0, target.shape[1]))
+    return read_mask(str(path), MaskRecipe(mask_kind, str(path), hidden), sight)
+
+
+def test_scene_classes_of_cloud_shadow_and_nothing_are_hidden(tmp_path):
+    classes = np.arange(12, dtype=np.uint8)[None]
+    path = write(tmp_path / "scl.tif", classes, grid(1, 12, 20), nodata=0)
+    seen = seen_through(path, "scl", grid(1, 12, 20), scene_classes().hidden)
+    np.testing.assert_array_equal(np.flatnonzero(seen), [2, 4, 5, 6, 7, 11])
+
+
+def test_each_class_of_a_coarse_mask_covers_its_fine_pixels(tmp_path):
+    classes = np.array([[4, 9], [9, 4]], dtype=np.uint8)
+    path = write(tmp_path / "scl.tif", classes, grid(2, 2, 20))
+    seen = seen_through(path, "scl", grid(4, 4, 10), (9,))
+    np.testing.assert_array_equal(seen, np.kron([[1, 0], [0, 1]], np.ones((2, 2))))
+
+
+def test_one_hidden_pixel_hides_the_coarse_one(tmp_path):
+    classes = np.full((4, 4), 4, dtype=np.uint8)
+    classes[3, 3] = 9
+    path = write(tmp_path / "scl.tif", classes, grid(4, 4, 20))
+    np.testing.assert_array_equal(seen_through(path, "scl", grid(2, 2, 40), (9,)), [[1, 1], [1, 0]])
+
+
+def test_beyond_the_mask_nothing_was_seen(tmp_path):
+    path = write(tmp_path / "scl.tif", np.full((2, 2), 4, dtype=np.uint8), grid(2, 2))
+    seen = seen_through(path, "scl", grid(2, 4), (9,))
+    np.testing.assert_array_equal(seen, [[1, 1, 0, 0], [1, 1, 0, 0]])
+
+
+@pytest.mark.parametrize("nodata", [None, 1])
+def test_any_bit_of_the_old_mask_hides_whatever_its_own_nodata_tag_says(tmp_path, nodata):
+    bits = np.array([[0, 1, 2, 4, 64, 3]], dtype=np.uint8)
+    path = write(tmp_path / "udm.tif", bits, grid(1, 6), nodata=nodata)
+    np.testing.assert_array_equal(seen_through(path, "udm", grid(1, 6)), [[1, 0, 0, 0, 0, 0]])
+
+
+def test_the_new_mask_is_told_by_its_bands_and_shows_what_is_clear_and_usable(tmp_path):
+    bands = np.zeros((8, 1, 4), dtype=np.uint8)
+    bands[0] = [[1, 0, 1, 1]]  # clear
+    bands[5] = [[0, 1, 0, 0]]  # cloud
+    bands[6] = [[90, 80, 70, 100]]  # confidence, which hides nothing
+    bands[7] = [[0, 2, 16, 0]]  # unusable: the third has a missing band
+    path = write(tmp_path / "udm2.tif", bands, grid(1, 4))
+    np.testing.assert_array_equal(seen_through(path, "udm", grid(1, 4)), [[1, 0, 0, 1]])
+
+
+def test_the_classes_a_persons_own_mask_is_read_with_are_the_catalogues():
+    assert scene_classes().hidden == collection("planetary-computer/sentinel-2-l2a").validity.hidden
