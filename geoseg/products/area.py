@@ -184,8 +184,7 @@ def aoi_mask(polygon: str, geobox: GeoBox, window: Window) -> NDArray[np.bool_]:
 
     part = geobox[window]
     geometry = _projected(polygon, geobox.crs.to_wkt())
-    outside = geometry_mask([geometry.json], tuple(part.shape), part.affine)
-    return np.logical_not(outside)
+    return np.asarray(geometry_mask([geometry.json], tuple(part.shape), part.affine, invert=True), bool)
 
 
 @lru_cache(maxsize=4)

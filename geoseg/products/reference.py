@@ -203,7 +203,7 @@ class PolygonReference:
             shapes = shapes[~shapes.is_empty].segmentize(margin / 100).to_crs(wkt)
             if shapes.empty:
                 return np.zeros(shape, bool)
-            return np.logical_not(geometry_mask(shapes, shape, geobox.affine))
+            return np.asarray(geometry_mask(shapes, shape, geobox.affine, invert=True), bool)
 
         water = burnt(polygons)
         return OnGrid(water, burnt(covered) | water)

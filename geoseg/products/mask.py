@@ -1,0 +1,59 @@
+"""From probability to mask, strip by strip, counting as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.products.area import Shares, Tally, aoi_mask
+from geoseg.products.codes import NOT_OBSERVED, mask_codes
+from geoseg.products.layer import ByteLayer, Window
+from geoseg.products.reference import OnGrid
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+KnownWater = Callable[[Window], OnGrid]
+"""Permanent water in a window of the grid."""
+
+
+def fill_mask(
+    mask: ByteLayer,
+    others: tuple[ByteLayer, ...],
+    geobox: GeoBox,
+    *,
+    threshold_pct: int,
+    known: KnownWater | None = None,
+    polygon: str | None = None,
+) -> tuple[Shares, int]:
+    """Fill the mask from the probability, and blank every layer outside the area of interest.
+
+    Args:
+        mask: Filled here with codes.
+        others: Layers on the same grid, the probability (per cent, 255 not observed) first.
+        geobox: Their grid.
+        threshold_pct: Per cent from which a pixel is class 1.
+        known: Permanent water; None: every water pixel is class 1.
+        polygon: Area of interest as a GeoJSON geometry (WGS 84); None: the whole grid.
+
+    Returns:
+        What the mask comes to, and how many of its water pixels lie where the reference says nothing.
+    """
+    tally, undecided = Tally(geobox), 0
+    for window, probability in others[0].blocks():
+        inside = aoi_mask(polygon, geobox, window) if polygon else None
+        reference = known(window) if known else None
+        codes = mask_codes(probability, reference.water if reference else None, threshold_pct)
+        if inside is not None:
+            codes[~inside] = NOT_OBSERVED
+            for layer in others:
+                rows = layer.read(window)
+                rows[~inside] = NOT_OBSERVED
+                layer.write(window[0].start, rows)
+        if reference is not None:
+            undecided += int(np.count_nonzero((codes == 1) & ~reference.known))
+        mask.write(window[0].start, codes)
+        tally.add(window, codes, inside, reference.water if reference else None)
+    return tally.total(), undecided
