@@ -1,0 +1,87 @@
+"""The card of a network that stands on a foundation encoder, before anyone has trained it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation
+from geoseg.catalog.encoders import BandInput, SensorInput, encoder_facts
+from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.errors import BandMismatchError
+from geoseg.models.encoders.build import known_bands
+
+
+def encoder_card(
+    name: str,
+    *,
+    sensor: str,
+    bands: Sequence[str] | None = None,
+    decoder: str | None = None,
+    classes: Sequence[str] = ("water",),
+    statistics: Mapping[str, BandStatistics] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> ModelCard:
+    """What a network of this encoder reads and how it is normalised.
+
+    Args:
+        name: The encoder.
+        sensor: Whose imagery it reads.
+        bands: In order. None: every band of that sensor for which the encoder has statistics.
+        decoder: None: the one of the encoder's paper.
+        classes: Names of the output classes.
+        statistics: Of bands whose statistics nobody published, in the sensor's unit times the family's scale.
+        options: More options of :func:`geoseg.models.decoders.build.build_network`.
+
+    Raises:
+        UnknownNameError: No such encoder or sensor.
+        BandMismatchError: A band that it cannot read, or whose statistics are unknown and were not given.
+    """
+    family, _ = encoder_facts(name)
+    record = sensor_record(sensor)
+    known = family.sensors.get(sensor) or SensorInput(unit=record.unit, bands={"none": BandInput()})
+    read = tuple(bands) if bands else _published(name, sensor, known)
+    inputs = known_bands(name, sensor, read, radar=bool((options or {}).get("radar")))
+    given = statistics or {}
+    normalisation = {
+        band: given[band] if band in given else _statistics(name, sensor, band, one, known.scale)
+        for band, one in zip(read, inputs, strict=True)
+    }
+    head = decoder or family.decoder
+    return ModelCard(
+        name=name,
+        title=f"{family.title}; {head} decoder",
+        family="foundation",
+        architecture=Architecture(name=name, options={"sensor": sensor, "decoder": head, **(options or {})}),
+        sensors=(sensor,),
+        bands=read,
+        unit=record.unit,
+        normalisation=Normalisation(scale=known.scale, bands=normalisation),
+        classes=tuple(classes),
+        chip_px=family.chip_px,
+        overlap_px=family.chip_px // 4,
+        limits=family.limits,
+        licence=family.licence,
+        references=family.references,
+    )
+
+
+def _published(name: str, sensor: str, known: SensorInput) -> tuple[str, ...]:
+    family, _ = encoder_facts(name)
+    bands = tuple(band for band, one in known.bands.items() if one.mean is not None)
+    if family.bands and set(family.bands) <= set(bands):
+        return family.bands
+    if not bands:
+        raise BandMismatchError(f"{name} has no statistics for any band of {sensor}. Name the bands, and measure them.")
+    return bands
+
+
+def _statistics(name: str, sensor: str, band: str, known: BandInput, scale: float) -> BandStatistics:
+    """The published numbers, brought to the one scale that a card has."""
+    if known.mean is None or known.std is None:
+        raise BandMismatchError(
+            f"Nobody published {name}'s statistics for {sensor}'s {band}. "
+            "Measure them on the training data and give them."
+        )
+    factor = scale / (known.scale or scale)
+    return BandStatistics(mean=known.mean * factor, std=known.std * factor)
