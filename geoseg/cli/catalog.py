@@ -257,7 +257,8 @@ def _list_collections(catalog: str | None, *, json_: bool) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("collection", "sensor", "access", "title"):
+    table.add_column("collection", no_wrap=True)  # a name is there to be copied
+    for heading in ("sensor", "access", "title"):
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row.values())

@@ -19,7 +19,8 @@ from typing import Any
 
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import NotIngestibleError, SearchFailedError
-from geoseg.ingest.item import STAC_VERSION, Item
+from geoseg.ingest.item import STAC_VERSION, Item, collection_id
+from geoseg.ingest.naming import item_id
 from geoseg.storage import whole_file, whole_folder, writing
 
 CATALOG, ITEMS, PARQUET = "catalog.json", "items.json", "items.parquet"
@@ -41,11 +42,22 @@ def read_items(folder: Path) -> list[Item]:
         raise SearchFailedError(f"{folder} holds no {ITEMS}: it is no catalogue made by `geoseg catalog add`.")
     try:
         features = json.loads(path.read_text(encoding="utf-8"))["features"]
-        return [_with_hrefs(item, folder, absolute=True) for item in features]
+        return [_with_hrefs(_checked(item), folder, absolute=True) for item in features]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SearchFailedError(
             f"{path} is no list of STAC items. Make the catalogue again in an empty folder."
         ) from None
+
+
+def _checked(item: Item) -> Item:
+    """The item, if its names can be names of files: what is read here is written again.
+
+    Raises:
+        ValueError: They cannot.
+    """
+    if item_id(item["id"]) != item["id"] or item["collection"] != collection_id(item["properties"]["geoseg:sensor"]):
+        raise ValueError(item["id"])
+    return item
 
 
 def merged(old: Iterable[Item], new: Iterable[Item]) -> list[Item]:

@@ -12,6 +12,7 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
 MakeRaster = Callable[..., Path]
+UTM = from_origin(500_000, 5_400_000, 10, 10)
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def made(tmp_path: Path) -> MakeRaster:
         pixels: np.ndarray,
         *,
         crs: str | None = "EPSG:32632",
-        transform=from_origin(500_000, 5_400_000, 10, 10),
+        transform=UTM,
         nodata: float | None = None,
         descriptions: Sequence[str] = (),
         colours: Sequence[ColorInterp] = (),

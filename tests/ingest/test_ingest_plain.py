@@ -224,7 +224,7 @@ def test_a_cut_off_file_is_refused_wherever_it_was_cut(made, tmp_path, tiled, ke
     path = made("a.tif", noise, descriptions=("vv", "vh"), compress="deflate", **layout)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
-    with pytest.raises(NotIngestibleError, match="truncated|damaged"):
+    with pytest.raises(NotIngestibleError, match=r"truncated|damaged"):
         add_to(tmp_path / "mine", path, sensor="s1", units="db")
 
 
