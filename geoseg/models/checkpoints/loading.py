@@ -1,0 +1,198 @@
+"""An official checkpoint into an encoder: every tensor by name and shape, or an error that names the first fault."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.catalog.encoders import EncoderFamily, Variant, encoder_facts
+from geoseg.errors import CheckpointMismatchError
+from geoseg.models.checkpoints.bands import BandKernel, adapted
+from geoseg.models.checkpoints.layouts import LEFTOVERS, best_prefix, left_out, unknown_names
+from geoseg.models.checkpoints.reading import read_weights, sha256_of
+from geoseg.models.encoders.build import known_bands
+from geoseg.models.encoders.dofa import Dofa
+from geoseg.models.encoders.positions import table_2d, table_3d
+from geoseg.models.encoders.protocol import PatchEncoder
+
+logger = logging.getLogger(__name__)
+
+PATCH_KERNEL = "patch_embed.proj.weight"
+POSITIONS = "pos_embed"
+SAME_POSITIONS = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What was loaded from where; ``str()`` of it is what a person reads.
+
+    Attributes:
+        name: The encoder.
+        file: Name of the file.
+        sha256: Its hash.
+        hash_known: The catalogue knows this hash. False: it knows none, or another file of the same weights.
+        prefix: What stood before the encoder's names.
+        matched: Tensors loaded.
+        total: Tensors that the encoder has. Always ``matched``: anything less is an error.
+        parameters: Numbers loaded.
+        left_out: Tensors left out, by part of the file.
+        notes: What a person should know: bands that took another's kernel, a hash that could not be checked.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    hash_known: bool
+    prefix: str
+    matched: int
+    total: int
+    parameters: int
+    left_out: dict[str, int]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        rest = ", ".join(f"{part} ({count})" for part, count in sorted(self.left_out.items())) or "nothing"
+        lines = [
+            f"{self.name}: {self.matched} of {self.total} tensors ({self.parameters / 1e6:.2f}M) from {self.file}",
+            f"  sha256 {self.sha256} ({'as published' if self.hash_known else 'not in the catalogue'})",
+            f"  layout {self.prefix or '(plain) '}*; left out: {rest}",
+        ]
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+
+def load_encoder(
+    encoder: PatchEncoder, name: str, path: Path, *, sensor: str, bands: Sequence[str], radar: bool = False
+) -> LoadReport:
+    """Load an official checkpoint, or one in an official layout.
+
+    Args:
+        encoder: As built for ``name`` and ``bands``; may be on the meta device.
+        name: As in ``data_catalog/encoders``.
+        path: The file.
+        sensor: Whose bands the encoder reads.
+        bands: In order.
+        radar: Radar is given to an optical encoder, on purpose.
+
+    Raises:
+        WeightsMissingError: No such file.
+        CheckpointMismatchError: A tensor is missing, unexpected or of another shape; the file is of a refused release;
+            it holds more than weights.
+    """
+    family, variant = encoder_facts(name)
+    digest = sha256_of(path) if path.is_file() else ""
+    notes = _judged(variant, path, digest)
+    weights = read_weights(path)
+    wanted = encoder.state_dict()
+    prefix = _matched_names(name, path, family, weights, wanted)
+    chosen = {key: weights[prefix + key] for key in wanted}
+    if family.builder == "prithvi":
+        notes += _fit_bands(chosen, name, sensor, bands, radar=radar)
+        notes += _check_table(encoder, weights.get(prefix + POSITIONS), path)
+    if isinstance(encoder, Dofa) and encoder.positions == "recompute":
+        _check_formula(chosen[POSITIONS], path)
+    _check_shapes(name, path, chosen, wanted)
+    _assign(encoder, chosen)
+    report = LoadReport(
+        name=name,
+        file=path.name,
+        sha256=digest,
+        hash_known=_published(variant, digest),
+        prefix=prefix,
+        matched=len(chosen),
+        total=len(wanted),
+        parameters=sum(tensor.numel() for tensor in chosen.values()),
+        left_out=left_out(weights, prefix, wanted),
+        notes=tuple(notes),
+    )
+    for note in notes:
+        logger.warning("%s: %s", name, note)
+    return report
+
+
+def _judged(variant: Variant, path: Path, digest: str) -> list[str]:
+    for start, reason in variant.refused.items():
+        if digest.startswith(start):
+            raise CheckpointMismatchError(f"{path.name} (sha256 {start}...) is refused: {reason}. Fetch the new file.")
+    if variant.refused and not _published(variant, digest):
+        return [f"The release of {path.name} could not be told: its sha256 is not in the catalogue."]
+    return []
+
+
+def _published(variant: Variant, digest: str) -> bool:
+    files = [variant.file, *variant.mirrors] if variant.file else []
+    return any(file is not None and file.sha256 is not None and digest.startswith(file.sha256) for file in files)
+
+
+def _matched_names(
+    name: str, path: Path, family: EncoderFamily, weights: dict[str, Tensor], wanted: dict[str, Tensor]
+) -> str:
+    prefix = best_prefix(weights, wanted)
+    missing = [prefix + key for key in wanted if prefix + key not in weights]
+    unknown = unknown_names(weights, prefix, wanted, LEFTOVERS[family.builder])
+    if missing or unknown:
+        faults = [f"{len(missing)} tensors are missing, the first is {missing[0]}"] if missing else []
+        faults += [f"{len(unknown)} are unknown, the first is {unknown[0]}"] if unknown else []
+        raise CheckpointMismatchError(
+            f"{path.name} is not {name}: of {len(wanted)} tensors, {'; '.join(faults)}. Give the file of this encoder."
+        )
+    return prefix
+
+
+def _fit_bands(chosen: dict[str, Tensor], name: str, sensor: str, bands: Sequence[str], *, radar: bool) -> list[str]:
+    family, _ = encoder_facts(name)
+    wavelengths = family.sensors["s2"].bands
+    known = [BandKernel(band, wavelengths[band].wavelength_um) for band in family.bands or ()]
+    kernel = chosen[PATCH_KERNEL]
+    if kernel.shape[1] != len(known):
+        return []  # fine-tuned on other bands: the shape check decides
+    inputs = known_bands(name, sensor, bands, radar=radar)
+    wanted = [BandKernel(band, one.wavelength_um) for band, one in zip(bands, inputs, strict=True)]
+    chosen[PATCH_KERNEL], notes = adapted(kernel, known, wanted)
+    return notes
+
+
+def _check_table(encoder: PatchEncoder, table: Tensor | None, path: Path) -> list[str]:
+    """The fixed positions that a file carries must be the ones that we compute."""
+    if table is None:
+        return []
+    side = 224 // encoder.patch
+    frames, rest = divmod(table.shape[1] - 1, side**2)
+    fits = rest == 0 and table.shape[-1] == encoder.width
+    if not fits or not torch.allclose(
+        table[0].float(), table_3d(frames, side, side, encoder.width), atol=SAME_POSITIONS
+    ):
+        raise CheckpointMismatchError(
+            f"The positions in {path.name} are not the fixed table of this encoder: they were trained, or made for "
+            "another size. Its features would be wrong."
+        )
+    return []
+
+
+def _check_formula(table: Tensor, path: Path) -> None:
+    side = round((table.shape[1] - 1) ** 0.5)
+    if not torch.allclose(table[0].float(), table_2d(side, side, table.shape[-1]), atol=SAME_POSITIONS):
+        raise CheckpointMismatchError(
+            f"The positions in {path.name} do not follow the formula, so they cannot be recomputed for another size. "
+            "Choose positions: interpolate."
+        )
+
+
+def _check_shapes(name: str, path: Path, chosen: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    for key, tensor in wanted.items():
+        if chosen[key].shape != tensor.shape:
+            raise CheckpointMismatchError(
+                f"{path.name} is not {name} as it was built: {key} is {tuple(chosen[key].shape)}, "
+                f"the network's is {tuple(tensor.shape)}."
+            )
+
+
+def _assign(encoder: nn.Module, chosen: dict[str, Tensor]) -> None:
+    """Copy, or hand over where the encoder has no memory of its own yet (the meta device)."""
+    empty = any(tensor.is_meta for tensor in encoder.state_dict().values())
+    floats = {key: tensor.float() for key, tensor in chosen.items()}
+    encoder.load_state_dict(floats, strict=True, assign=empty)
