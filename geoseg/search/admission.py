@@ -114,6 +114,10 @@ def _name_of(item: Any) -> str:
 def _shaped(item: Any) -> dict[str, Any]:
     if not isinstance(item, dict) or item.get("type") != "Feature":
         raise _LeaveOutError("it is no STAC item")
+    if "_permissions" in item:
+        raise _LeaveOutError(
+            "it is a scene of Planet's Data API, which has no files yet: search it with --catalog planet"
+        )
     name = item.get("id")
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID:
         raise _LeaveOutError("its id is missing or overlong")
@@ -123,7 +127,13 @@ def _shaped(item: Any) -> dict[str, Any]:
         raise _LeaveOutError("it is no STAC item: properties or assets are missing")
     if not all(isinstance(asset, dict) for asset in item["assets"].values()):
         raise _LeaveOutError("it is no STAC item: an asset is no object")
+    if not all(_are_words(asset.get("roles")) for asset in item["assets"].values()):
+        raise _LeaveOutError("it is no STAC item: the roles of an asset are no list of words")
     return item
+
+
+def _are_words(roles: Any) -> bool:
+    return roles is None or (isinstance(roles, list) and all(isinstance(role, str) for role in roles))
 
 
 def _outline(item: dict[str, Any]) -> BaseGeometry:

@@ -28,11 +28,11 @@ def record_of(offer: Offer) -> str:
         return offer.record
     declared = offer.item["properties"].get(DECLARED)
     if declared is not None:
-        if declared not in collections():
+        if not isinstance(declared, str) or declared not in collections():
             raise UnattributedError(
                 f"it declares {DECLARED} {str(declared)[:80]!r}, which is no collection geoseg knows"
             )
-        return str(declared)
+        return declared
     return _by_id_and_host(offer)
 
 

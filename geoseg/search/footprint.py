@@ -22,7 +22,8 @@ def footprint_of(item: dict[str, Any]) -> BaseGeometry:
     Raises:
         ValueError: It has neither, or one that is no area on Earth; the message completes "its footprint ...".
     """
-    from shapely import make_valid
+    import numpy as np
+    from shapely import get_coordinates, make_valid
     from shapely.errors import ShapelyError
     from shapely.geometry import box, shape
 
@@ -32,15 +33,16 @@ def footprint_of(item: dict[str, Any]) -> BaseGeometry:
     if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
         raise ValueError("is no polygon")
     try:
-        outline = shape(geometry)
-        bounds = outline.bounds
+        with np.errstate(invalid="ignore"):  # NaN is looked for below, not warned of here
+            outline = shape(geometry)
+        coordinates = get_coordinates(outline)
     except (ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise ValueError("is no geometry") from None
     if outline.is_empty:
         raise ValueError("is empty")
-    if not all(math.isfinite(number) for number in bounds):
+    if not all(math.isfinite(number) for pair in coordinates for number in pair):
         raise ValueError("is not finite")
-    plain_bbox(bounds)
+    plain_bbox(outline.bounds)
     outline = make_valid(outline)
     if outline.area == 0:
         raise ValueError("has no extent")

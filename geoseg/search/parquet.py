@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ def search_parquet(path: str, query: Query) -> Iterator[Offer]:
             )
         for batch in table.to_batches(filter=_filter(table.schema, query), batch_size=BATCH):
             if batch.num_rows:
-                for item in stac_table_to_items(pa.Table.from_batches([batch])):
-                    yield Offer(_without_gaps(item), str(Path(path)), Trust(local=True))
+                for row in stac_table_to_items(pa.Table.from_batches([batch])):
+                    yield Offer(_item(row), str(Path(path)), Trust(local=True))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         if isinstance(error, SearchFailedError):
             raise
@@ -63,29 +64,18 @@ def _filter(schema: Any, query: Query) -> Any:
     return whole
 
 
-def _without_gaps(item: dict[str, Any]) -> dict[str, Any]:
-    """The item without the nulls that a table has where its other items have a value: assets, and their keys."""
+def _as_json(value: Any) -> Any:
+    """A value of a table as STAC's JSON has it: without nulls where other items have a value, NaN as the word."""
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _item(row: dict[str, Any]) -> dict[str, Any]:
+    item: dict[str, Any] = _as_json(row)
     assets = item.get("assets") or {}
-    kept = {
-        name: {key: value for key, value in asset.items() if value is not None}
-        for name, asset in assets.items()
-        if isinstance(asset, dict) and asset.get("href") is not None
-    }
-    properties = {key: value for key, value in (item.get("properties") or {}).items() if value is not None}
-    return {
-        **item,
-        "assets": {name: _bands_without_gaps(asset) for name, asset in kept.items()},
-        "properties": properties,
-    }
-
-
-def _bands_without_gaps(asset: dict[str, Any]) -> dict[str, Any]:
-    lists = ("eo:bands", "raster:bands", "bands")
-    cleaned = {
-        key: [
-            {k: v for k, v in band.items() if v is not None} if isinstance(band, dict) else band for band in asset[key]
-        ]
-        for key in lists
-        if isinstance(asset.get(key), list)
-    }
-    return {**asset, **cleaned}
+    return {**item, "assets": {name: asset for name, asset in assets.items() if asset.get("href")}}

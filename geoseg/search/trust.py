@@ -21,6 +21,7 @@ TOKEN = re.compile(
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _GDAL_PREFIX = re.compile(r"(?:^|/)vsi[a-z0-9_]+(?:[/?]|$)")
+_VRT = re.compile(r"\.vrt/?(?:[?#]|$)")
 _STRANGE = re.compile(r"[\x00-\x20\x7f<>\"\\|^`{}]")
 
 
@@ -64,7 +65,7 @@ def checked_href(href: object, base: str, trust: Trust) -> str:
     plain = unquote(unquote(href)).lower()
     if _GDAL_PREFIX.search(plain):
         raise UnsafeHrefError(f"The href {shown(href)} is a path inside GDAL (/vsi...), not an address.")
-    if urlsplit(plain).path.endswith((".vrt", ".vrt/")):
+    if _VRT.search(plain):
         raise UnsafeHrefError(f"The href {shown(href)} is a VRT, which can point anywhere.")
     scheme = _SCHEME.match(href)
     if scheme is None:
@@ -193,7 +194,9 @@ def _web_address(href: str, trust: Trust) -> str:
     parts = _split(href)
     if parts.username is not None or parts.password is not None:
         raise UnsafeHrefError(f"The href {shown(href)} carries a user name or password.")
-    check_host((parts.hostname or "").lower(), trust)
+    if not parts.hostname:
+        raise UnsafeHrefError(f"The href {shown(href)} names no host.")
+    check_host(parts.hostname.lower(), trust)
     return urlunsplit((parts.scheme.lower(), parts.netloc, parts.path, parts.query, ""))
 
 
