@@ -24,7 +24,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(slots=True)
 class WorkFolder:
-    """``OUT/.geoseg-work``: raw layers that fill from the top, what the next rows still need, and a journal.
+    """``OUT/.geoseg-work/STAGE``: raw layers that fill from the top, what the next rows still need, and a journal.
 
     The journal is the only thing that says how far the work is, and it is replaced in one move after the pixels
     and the carry that it speaks of are on the disk. Whatever a run was doing when it died, the folder is as after
@@ -47,7 +47,9 @@ class WorkFolder:
     _carry: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, out: Path, key: str, shape: tuple[int, int], layers: Sequence[str]) -> Self:
+    def open(
+        cls, out: Path, key: str, shape: tuple[int, int], layers: Sequence[str], *, stage: str = "map"
+    ) -> Self:
         """Carry on with the work in ``out``, or start afresh where there is none, another's, or a damaged one.
 
         Args:
@@ -55,11 +57,12 @@ class WorkFolder:
             key: Digest (sha256) of everything that decides the result: request, scenes, model, versions.
             shape: Rows and columns.
             layers: Names of the layers.
+            stage: Name of this piece of work, where a map needs several.
 
         Raises:
             OutputNotWritableError: The folder cannot be written, or the disk is full.
         """
-        folder = out / NAME
+        folder = out / NAME / stage
         return cls._resumed(folder, key, shape, layers) or cls._fresh(folder, key, shape, layers)
 
     @classmethod
@@ -112,10 +115,10 @@ class WorkFolder:
             (self.folder / self._carry_file).unlink(missing_ok=True)
         self.row, self._carry_file, self._carry = row, carry_file, carried
 
-    def close(self, *, remove: bool = True) -> None:
-        """End the work; ``remove`` once the products stand."""
-        if remove:
-            shutil.rmtree(self.folder, ignore_errors=True)
+    @staticmethod
+    def discard(out: Path) -> None:
+        """Remove every unfinished or finished piece of work in ``out``, once its products stand or never will."""
+        shutil.rmtree(out / NAME, ignore_errors=True)
 
     def _write_journal(self, row: int, carry_file: str | None) -> None:
         journal = {

@@ -78,7 +78,7 @@ def _shorten(path):
 )
 def test_damaged_work_starts_afresh(tmp_path, damage):
     half_done(tmp_path)
-    damage(tmp_path / NAME)
+    damage(tmp_path / NAME / "map")
     work = reopened(tmp_path)
     assert work.row == 0
     assert (work.layers["probability"].read((slice(0, 30), slice(0, 7))) == 255).all()
@@ -88,9 +88,9 @@ def test_old_carries_do_not_pile_up(tmp_path):
     work = half_done(tmp_path)
     work.commit(2, {"top": np.array(20)})
     work.commit(3)
-    assert sorted(file.name for file in (tmp_path / NAME).iterdir()) == [JOURNAL, "probability.raw", "source.raw"]
-    work.close()
-    assert not (tmp_path / NAME).exists()
+    assert sorted(file.name for file in (tmp_path / NAME / "map").iterdir()) == [JOURNAL, "probability.raw", "source.raw"]
+    WorkFolder.discard(tmp_path)
+    assert not (tmp_path / NAME / "map").exists()
 
 
 def test_work_does_not_run_backwards(tmp_path):
@@ -122,7 +122,7 @@ def test_a_killed_process_is_carried_on_by_the_next(tmp_path):
 
     killed = run("1")
     assert (killed.returncode, killed.stdout.split()) == (-signal.SIGKILL, ["0", "1"])
-    assert json.loads((tmp_path / NAME / JOURNAL).read_text())["row"] == 1
+    assert json.loads((tmp_path / NAME / "map" / JOURNAL).read_text())["row"] == 1
     rest = run("9")
     assert rest.stdout.split() == ["1", "2"], rest.stderr
     whole = reopened(tmp_path).layers["probability"].read((slice(0, 30), slice(0, 7)))
