@@ -60,7 +60,7 @@ def left_out(names: Collection[str], prefix: str, wanted: Collection[str]) -> di
     """How many tensors were left out, by the part of the file they belong to."""
     wanted = set(wanted)
     rest = [name for name in names if not (name.startswith(prefix) and name.removeprefix(prefix) in wanted)]
-    return dict(Counter(_part(name) for name in rest))
+    return dict(Counter(_part(name.removeprefix(prefix)) for name in rest))
 
 
 def _explained(name: str, prefix: str, wanted: set[str], leftovers: Leftovers) -> bool:
@@ -73,4 +73,4 @@ def _explained(name: str, prefix: str, wanted: set[str], leftovers: Leftovers) -
 
 def _part(name: str) -> str:
     parts = name.split(".")
-    return parts[1] if parts[0] in {"model", "encoder"} and len(parts) > 1 else parts[0]
+    return parts[1] if parts[0] == "model" and len(parts) > 1 else parts[0]
