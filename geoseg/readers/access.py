@@ -6,11 +6,15 @@ dask worker takes its credentials from its own environment, and signs with its o
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError
@@ -43,6 +47,21 @@ _LONG_SECRET = re.compile(r"(?i)\b(sig|token|signature|secret|api_key|password|c
 def scrubbed(text: str) -> str:
     """``text`` on one line without the query strings, user names and tokens that addresses may carry."""
     return _LONG_SECRET.sub(r"\1=...", _USER.sub("", _QUERY.sub("", " ".join(text.split()))))
+
+
+class Scrubbing(logging.Filter):
+    """Takes tokens out of what rasterio logs: GDAL's errors name the address that failed, signature and all."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record, scrubbed."""
+        message = record.getMessage()
+        if "?" in message or "=" in message:
+            record.msg, record.args = scrubbed(message), ()
+        return True
+
+
+for _name in ("rasterio", "rasterio._base", "rasterio._env", "rasterio._err", "rasterio._io", "rasterio.env"):
+    logging.getLogger(_name).addFilter(Scrubbing())
 
 
 def captured_settings() -> tuple[tuple[str, str], ...]:
@@ -97,15 +116,24 @@ def signer(recipe: SceneRecipe) -> Callable[[str], str]:
 
 def _signed_path(href: str) -> str:
     """Sign for the Planetary Computer: tokens are cached, and asked for again a minute before they expire."""
-    if not href.startswith("https://"):
+    if not href.startswith(("https://", "http://")):
         return gdal_path(href)  # a person's own copy of a scene, in the same layout
-    import planetary_computer
     import requests
 
     try:
-        return gdal_path(str(planetary_computer.sign_url(href)))
+        return gdal_path(str(signing().sign_url(href)))
     except (requests.RequestException, ValueError) as error:
         raise SceneUnreadableError(f"{scrubbed(href)} could not be signed: {_signing_fault(error)}.") from None
+
+
+@cache
+def signing() -> ModuleType:
+    """``planetary_computer.sas``, which caches tokens for this process."""
+    with warnings.catch_warnings():
+        # it configures its pydantic models in a way that pydantic 2 announces to drop; nothing we could act on
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import planetary_computer.sas as module
+    return module  # type: ignore[no-any-return]
 
 
 def _signing_fault(error: Exception) -> str:

@@ -37,7 +37,7 @@ def check_power(numbers: NDArray[np.generic], band: BandRecipe, nodata: tuple[fl
     if known.size < ENOUGH_PX or float(np.median(known)) >= -1:
         return
     raise RadiometryUnknownError(
-        f"Band {band.name} in {scrubbed(band.href)} is read as linear power, which is never negative, but half of it is "
+        f"Band {band.name} in {scrubbed(band.href)} is read as linear power, which is never negative, but half is "
         f"below {float(np.median(known)):.4g}. If these are dB, add the file with `geoseg catalog add --units db`."
     )
 

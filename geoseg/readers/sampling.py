@@ -96,8 +96,14 @@ def place(grid: GeoBox, rows: Span, cols: Span, file_grid: GeoBox) -> Place:
 
 def _settled(where: NDArray[np.float64], factor: int, size: int) -> NDArray[np.float64]:
     """Edge coordinates as centre coordinates of reduced pixels, rounded and kept near the file."""
-    centred = np.round((where / factor - 0.5) * SNAP) / SNAP
-    return np.clip(np.nan_to_num(centred, nan=-OUTSIDE, posinf=-OUTSIDE, neginf=-OUTSIDE), -OUTSIDE, size + OUTSIDE)
+    centred = where / factor
+    centred -= 0.5
+    centred *= SNAP
+    np.rint(centred, out=centred)
+    centred *= 1 / SNAP
+    if not np.isfinite(centred).all():  # where the file's CRS does not reach
+        np.copyto(centred, -OUTSIDE, where=~np.isfinite(centred))
+    return np.clip(centred, -OUTSIDE, size + OUTSIDE, out=centred)
 
 
 def _parallel(grid: GeoBox, file_grid: GeoBox) -> bool:
@@ -149,8 +155,11 @@ def _between(knots: NDArray[np.float64], rows: Span, cols: Span) -> NDArray[np.f
     """Linear interpolation of ``knots`` at every pixel, each pixel from the four around it."""
     (ky, wy), (kx, wx) = (_knot_weights(span) for span in (rows, cols))
     along = knots[:, kx] * (1 - wx) + knots[:, kx + 1] * wx
-    wy = wy[:, None]
-    result: NDArray[np.float64] = along[ky] * (1 - wy) + along[ky + 1] * wy
+    result: NDArray[np.float64] = along[ky]
+    result *= (1 - wy)[:, None]
+    below = along[ky + 1]
+    below *= wy[:, None]
+    result += below
     return result
 
 
@@ -257,8 +266,14 @@ def _blend_parallel(values: Floats, spans: tuple[Span, Span], where: Place) -> F
 def _blend_scattered(values: Floats, spans: tuple[Span, Span], where: Place) -> Floats:
     (row, wy), (col, wx) = (_corners(a, s) for a, s in zip((where.ys, where.xs), spans, strict=True))
     flat, width = np.ascontiguousarray(values).ravel(), values.shape[1]
-    first = row * width + col
-    top = flat[first] * (1 - wx) + flat[first + 1] * wx
-    below = flat[first + width] * (1 - wx) + flat[first + width + 1] * wx
-    result: Floats = top * (1 - wy) + below * wy
+    corner = row * width + col
+    rest = 1 - wx
+    result = np.zeros(corner.shape, dtype=np.float32)
+    for step, weight_y in ((0, 1 - wy), (width, wy)):
+        left, right = flat.take(corner + step), flat.take(corner + (step + 1))
+        left *= rest
+        right *= wx
+        left += right
+        left *= weight_y
+        result += left
     return result
