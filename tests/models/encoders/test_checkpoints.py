@@ -25,7 +25,7 @@ TINY = "prithvi-eo-v2-tiny-tl"
 
 
 def prithvi_file(path, prefix="encoder.", frames=1, **changes):
-    """Weights of a terratorch Prithvi (tiny-tl) as the hub's file lays them out, with an autoencoder's decoder beside."""
+    """Weights of a terratorch Prithvi (tiny-tl) laid out as on the hub, with some of a decoder beside."""
     theirs = stirred(
         oracles.terratorch_prithvi().PrithviViT(
             num_frames=frames,
@@ -39,13 +39,8 @@ def prithvi_file(path, prefix="encoder.", frames=1, **changes):
     )
     weights = {prefix + key: value for key, value in theirs.state_dict().items()}
     weights |= {"decoder.mask_token": torch.zeros(1, 1, 8), "decoder.decoder_embed.weight": torch.zeros(8, 192)}
-    for key, value in changes.items():
-        key = key.replace("__", ".")
-        if value is None:
-            del weights[key]
-        else:
-            weights[key] = value
-    torch.save(weights, path)
+    weights |= {key.replace("__", "."): value for key, value in changes.items()}
+    torch.save({key: value for key, value in weights.items() if value is not None}, path)
     return theirs
 
 
