@@ -60,6 +60,7 @@ class ModelCard(Record):
         overlap_px: Overlap of neighbouring chips.
         gsd_m: Finest and coarsest resolution it is meant for, metres.
         sha256: Of ``weights.safetensors``; None: no weights.
+        weights_from: Where weights come from, and what to do to have them, for a model that needs them.
         training_data: Data sets it has seen, with their licences.
         scores: Measured scores by name, with their protocol in the name.
         limits: Known failures, plainly.
@@ -82,7 +83,8 @@ class ModelCard(Record):
     chip_px: int | None = Field(default=None, ge=1)
     overlap_px: int = Field(default=0, ge=0)
     gsd_m: tuple[float, float] | None = None
-    sha256: str | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    weights_from: str = ""
     training_data: tuple[str, ...] = ()
     scores: dict[str, float] = {}
     limits: tuple[str, ...] = ()

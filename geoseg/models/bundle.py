@@ -1,0 +1,168 @@
+"""A model as one folder: ``card.yaml`` and ``weights.safetensors``. Nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from geoseg.catalog.cards import ModelCard
+from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UnknownNameError
+from geoseg.models.network import NetworkModel
+from geoseg.models.registry import build
+from geoseg.storage import writing
+
+log = logging.getLogger(__name__)
+
+CARD, WEIGHTS = "card.yaml", "weights.safetensors"
+LARGEST_CARD = 1_000_000
+"""Bytes. No honest card comes near; YAML's aliases can blow up a larger one."""
+
+FEW = 3
+"""Names listed in a message."""
+
+
+def save_bundle(folder: Path | str, module: nn.Module, card: ModelCard) -> ModelCard:
+    """Write a network and its card as a bundle; each file appears whole, the card last.
+
+    Args:
+        folder: Made if missing; a bundle that is there is replaced.
+        module: What ``card.architecture`` builds.
+        card: Its sha256 is filled in.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        CheckpointMismatchError: ``card.architecture`` does not build ``module``.
+        OutputNotWritableError: The folder cannot be written.
+    """
+    folder = Path(folder)
+    weights = {key: value.detach().cpu().contiguous().clone() for key, value in module.state_dict().items()}
+    _match(build_from(card).state_dict(), weights, f"the network given for {card.name}")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as workplace:
+            unfinished = Path(workplace)
+            save_file(weights, unfinished / WEIGHTS, metadata={"format": "pt"})
+            card = card.model_copy(update={"sha256": sha256_of(unfinished / WEIGHTS)})
+            plain = card.model_dump(mode="json", exclude_defaults=True)
+            (unfinished / CARD).write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "utf-8")
+            for name in (WEIGHTS, CARD):
+                os.replace(unfinished / name, folder / name)  # noqa: PTH105 - the same call, and it says what it does
+    return card
+
+
+def load_bundle(folder: Path | str, *, device: str = "cpu") -> NetworkModel:
+    """The model in a folder, every key of its weights matched by name and shape.
+
+    Raises:
+        BundleError: A file is missing or malformed, the weights are not those the card was written for, or the card
+            names a network that cannot be built.
+        CheckpointMismatchError: Weights that are not the network's.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    weights = read_weights(folder, card)
+    try:
+        module = build_from(card)
+    except (UnknownNameError, BadOptionError, ValueError) as error:
+        raise BundleError(f"{folder / CARD} describes a network that cannot be built: {error}") from None
+    _match(module.state_dict(), weights, str(folder / WEIGHTS))
+    module.load_state_dict(weights, strict=True)
+    log.info("%s: %d of %d tensors matched, sha256 %s", folder, len(weights), len(weights), card.sha256)
+    return NetworkModel(module, card, device=device)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of a bundle.
+
+    Raises:
+        BundleError: Missing, malformed, or not a card.
+    """
+    path = folder / CARD
+    try:
+        if path.stat().st_size > LARGEST_CARD:
+            raise BundleError(f"{path} is larger than any model card: it is none.")
+        return ModelCard.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except OSError:
+        raise BundleError(f"{folder} holds no {CARD} that can be read: it is no model bundle.") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(f"{path} is not plain YAML ({type(error).__name__}).") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BundleError(f"{path}: {where}: {first['msg']} ({error.error_count()} faults in all).") from None
+
+
+def read_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
+    """The weights of a bundle, by name, on the CPU.
+
+    Raises:
+        BundleError: Missing, truncated, or with another sha256 than the card's.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise BundleError(f"{folder} holds no {WEIGHTS}: the bundle is incomplete.")
+    if card.sha256 is None:
+        raise BundleError(f"{folder / CARD} states no sha256, so nobody knows whether its weights are whole.")
+    seen = sha256_of(path)
+    if seen != card.sha256:
+        raise BundleError(
+            f"{path} has sha256 {seen[:12]}..., the card was written for {card.sha256[:12]}...: "
+            "the file is damaged, or another. Copy the bundle again."
+        )
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except SafetensorError as error:
+        raise BundleError(f"{path} is not a safetensors file ({error}).") from None
+    return weights
+
+
+def build_from(card: ModelCard) -> nn.Module:
+    """The network that a card describes, with fresh weights.
+
+    Raises:
+        UsageError: It cannot be built; see :func:`geoseg.models.registry.build`.
+    """
+    return build(card.architecture.name, len(card.bands), len(card.classes), **card.architecture.options)
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _match(wanted: dict[str, Tensor], given: dict[str, Tensor], where: str) -> None:
+    """Refuse weights that are not exactly what a network wants, naming what differs.
+
+    Raises:
+        CheckpointMismatchError: A key is missing or unexpected, or a shape differs.
+    """
+    missing = [key for key in wanted if key not in given]
+    unexpected = [key for key in given if key not in wanted]
+    reshaped = [
+        f"{key} {tuple(given[key].shape)} for {tuple(wanted[key].shape)}"
+        for key in wanted
+        if key in given and given[key].shape != wanted[key].shape
+    ]
+    if missing or unexpected or reshaped:
+        matched = len(wanted) - len(missing) - len(reshaped)
+        faults = [
+            f"{len(names)} {kind} ({', '.join(names[:FEW])}{', ...' if len(names) > FEW else ''})"
+            for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+            if names
+        ]
+        raise CheckpointMismatchError(
+            f"{where} does not fit its network: {matched} of {len(wanted)} tensors matched; {'; '.join(faults)}. "
+            "Use the card and the weights that were saved together."
+        )

@@ -1,0 +1,1 @@
+"""Baselines that need no weights, and that every network must beat. One file each."""

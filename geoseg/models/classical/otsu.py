@@ -1,0 +1,176 @@
+"""Open water in SAR by a threshold that the scene itself decides, from the tiles that hold both water and land.
+
+Two passes. The first cuts the scene into tiles, keeps those whose histogram holds two classes, and sums the kept
+histograms; the second calls water what is darker than the boundary between the two classes of that sum. Tiles are kept
+by Otsu's criterion (the between-class share of variance; Cao, Zhou and Li 2019, doi 10.3390/rs11070786, use it so) and
+Ashman's D of a fitted mixture; the threshold is the minimum-error one of Kittler and Illingworth, which, unlike Otsu's,
+does not move towards the larger class.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.catalog.cards import ModelCard
+from geoseg.models.classical.bimodal import BINS, Mixture, histogram, otsu_split
+from geoseg.models.classical.speckle import multilook
+from geoseg.models.protocol import Chips
+from geoseg.models.registry import baseline
+from geoseg.models.units import check_chips
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST_SHARE = 0.1
+"""Of either class in a tile that votes (Chini et al. 2017)."""
+
+LEAST_BETWEEN = 0.7
+"""Between-class share of the variance in a tile that votes; a single class has up to 0.64."""
+
+LEAST_D = 2.0
+"""Ashman's D of a tile that votes."""
+
+LEAST_PX = 64 * 64
+"""Observed pixels of a tile that is looked at."""
+
+STEEPNESS = (0.5, 3.0)
+"""Logits per dB lie within these, however narrow or wide the classes are; the first one also where none were found."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileVotes:
+    """What the tiles of part of a scene say. Integers, so that parts merge in any order to the same whole.
+
+    Attributes:
+        tiles: Tiles with enough observed pixels.
+        voting: Those of them that hold two classes.
+        counts: Pixels of the voting tiles per bin of backscatter.
+    """
+
+    tiles: int = 0
+    voting: int = 0
+    counts: tuple[int, ...] = (0,) * BINS
+
+    def merge(self, other: TileVotes) -> TileVotes:
+        """Both parts together."""
+        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
+        return TileVotes(self.tiles + other.tiles, self.voting + other.voting, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """What was decided for a scene.
+
+    Attributes:
+        db: Water is darker.
+        steepness: Logits per dB.
+        origin: ``tiles``, or ``default`` where the scene could not decide.
+        reason: Why, as a sentence.
+        tiles: Tiles looked at, voting tiles.
+    """
+
+    db: float
+    steepness: float
+    origin: str
+    reason: str
+    tiles: tuple[int, int] = (0, 0)
+
+
+@baseline("otsu")
+class TiledOtsu:
+    """A backscatter threshold read off the scene's own bimodal tiles.
+
+    Args:
+        card: Names one band, in dB.
+        plausible_db: A tile whose boundary lies outside tells something else apart than water and land.
+        default_db: Threshold where no tile decides.
+        look_px: Side of the square that speckle is averaged over.
+        survey_px: Side of a tile.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        *,
+        plausible_db: tuple[float, float],
+        default_db: float,
+        look_px: int = 5,
+        survey_px: int = 128,
+    ) -> None:
+        self.card = card
+        self.plausible_db = (float(plausible_db[0]), float(plausible_db[1]))
+        self.default_db = default_db
+        self.look_px = look_px
+        self.survey_px = survey_px
+        self.threshold = Threshold(default_db, STEEPNESS[0], "default", "The scene has not been surveyed.")
+
+    def logits(self, chips: Chips) -> Tensor:
+        """See :class:`geoseg.models.protocol.SegmentationModel`."""
+        check_chips(chips, self.card)
+        smooth = multilook(chips.pixels[:, 0], self.look_px)
+        return smooth.sub_(self.threshold.db).mul_(-self.threshold.steepness).unsqueeze(1)
+
+    def survey(self, pixels: NDArray[np.float32]) -> TileVotes:
+        """What the tiles of a block say; see :class:`geoseg.models.protocol.SceneAdaptive`."""
+        votes = TileVotes()
+        side = self.survey_px
+        for top in range(0, pixels.shape[1], side):
+            for left in range(0, pixels.shape[2], side):
+                votes = votes.merge(self._vote(pixels[0, top : top + side, left : left + side]))
+        return votes
+
+    def settled(self, survey: TileVotes) -> TiledOtsu:
+        """The same model with the threshold that the votes decide."""
+        settled = copy.copy(self)
+        settled.threshold = replace(self._decide(survey), tiles=(survey.tiles, survey.voting))
+        return settled
+
+    def findings(self) -> dict[str, Any]:
+        """What was decided and from how much."""
+        return {
+            "threshold_db": round(self.threshold.db, 3),
+            "threshold_from": self.threshold.origin,
+            "reason": self.threshold.reason,
+            "tiles": self.threshold.tiles[0],
+            "bimodal_tiles": self.threshold.tiles[1],
+            "tile_px": self.survey_px,
+        }
+
+    def _vote(self, tile: NDArray[np.float32]) -> TileVotes:
+        import torch
+
+        if np.count_nonzero(np.isfinite(tile)) < LEAST_PX:
+            return TileVotes()
+        smooth = multilook(torch.from_numpy(np.ascontiguousarray(tile))[None], self.look_px)[0]
+        counts = histogram(smooth.numpy())
+        if self._two_classes(counts) is None:
+            return TileVotes(tiles=1)
+        return TileVotes(tiles=1, voting=1, counts=tuple(counts.tolist()))
+
+    def _two_classes(self, counts: NDArray[np.int64]) -> Mixture | None:
+        """The water and the land of a histogram, or None where it does not hold both."""
+        if otsu_split(counts)[1] < LEAST_BETWEEN:
+            return None  # most tiles end here, before anything is fitted
+        mixture = Mixture.fit(counts)
+        if mixture is None or mixture.ashman_d < LEAST_D or min(mixture.shares) < LEAST_SHARE:
+            return None
+        low, high = self.plausible_db
+        return mixture if low <= mixture.boundary_db <= high else None
+
+    def _decide(self, votes: TileVotes) -> Threshold:
+        if not votes.voting:
+            reason = f"None of {votes.tiles} tiles holds both water and land; the published default counts."
+            return Threshold(self.default_db, STEEPNESS[0], "default", reason)
+        mixture = Mixture.fit(np.array(votes.counts, np.int64))
+        if mixture is None or not self.plausible_db[0] <= mixture.boundary_db <= self.plausible_db[1]:
+            reason = f"The {votes.voting} bimodal tiles disagree too much; the published default counts."
+            return Threshold(self.default_db, STEEPNESS[0], "default", reason)
+        boundary = mixture.boundary_db
+        steepness = float(np.clip(mixture.log_odds_slope(boundary), *STEEPNESS))
+        reason = f"{votes.voting} of {votes.tiles} tiles hold both water and land."
+        return Threshold(boundary, steepness, "tiles", reason)

@@ -1,0 +1,1 @@
+"""Convolutional networks, trained from scratch on any number of bands."""

@@ -1,0 +1,167 @@
+"""Probability from logits, and the predictor that travels to workers in place of a model."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geoseg.catalog.cards import ModelCard
+from geoseg.errors import BundleError
+from geoseg.models.protocol import Chips, SceneAdaptive, SegmentationModel, Survey
+from geoseg.models.registry import load_model
+
+
+def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
+    """Probability of class 1 per pixel: of ``flood`` or ``water``, as the card's ``meaning`` says.
+
+    Args:
+        model: Any.
+        chips: Its bands are ``model.card.bands``.
+
+    Returns:
+        float32 (batch, y, x), 0..1: the sigmoid of one class, or the softmax of several without class 0. NaN exactly
+        where any band of ``chips`` is NaN.
+
+    Raises:
+        BandMismatchError: Other bands than the card's.
+        InputRangeError: Pixels that are not in the card's unit.
+    """
+    with torch.inference_mode():
+        logits = model.logits(chips)
+        probability = logits[:, 0].sigmoid_() if logits.shape[1] == 1 else 1.0 - logits.softmax(dim=1)[:, 0]
+        for band in chips.pixels.unbind(1):
+            hidden = band.isnan()
+            if hidden.any():
+                probability.masked_fill_(hidden.to(probability.device), torch.nan)
+        return probability
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """How to get a model, and what was settled for this scene. Small, picklable and hashable.
+
+    Attributes:
+        model: Name of a model, or a bundle's folder.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        fingerprint: sha256 of a bundle's card, which holds that of its weights; "" for a model by name. A worker whose
+            folder holds another bundle refuses it.
+        survey: Statistics of the whole scene that the model's threshold was chosen from; None: it chooses none.
+        gsd_m: Ground sampling in metres, for models that ask.
+        time: Acquisition, UTC.
+        latlon: Latitude and longitude of the scene's middle in degrees.
+    """
+
+    model: str
+    device: str = "cpu"
+    fingerprint: str = ""
+    survey: Survey | None = None
+    gsd_m: float | None = None
+    time: datetime | None = None
+    latlon: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, model: str | Path, device: str = "cpu") -> Predictor:
+        """The predictor of a model by name, or of a bundle as it stands in its folder now.
+
+        Raises:
+            ModelError: As :func:`geoseg.models.registry.load_model`, at once and not on a worker.
+            UnknownNameError: No such model.
+        """
+        predictor = cls(str(model), device)
+        if (Path(model) / "card.yaml").is_file():
+            folder = Path(model).resolve()
+            predictor = cls(str(folder), device, _fingerprint(folder))
+        predictor.load()
+        return predictor
+
+    def seeing(
+        self,
+        *,
+        gsd_m: float | None = None,
+        time: datetime | None = None,
+        latlon: tuple[float, float] | None = None,
+    ) -> Predictor:
+        """The same predictor, told how the imagery was taken."""
+        return replace(self, gsd_m=gsd_m, time=time, latlon=latlon)
+
+    def settled(self, survey: Survey) -> Predictor:
+        """The same predictor with the threshold chosen from a survey of the whole scene."""
+        return replace(self, survey=survey)
+
+    def load(self) -> SegmentationModel:
+        """The model, loaded once per process.
+
+        Raises:
+            BundleError: The folder holds another bundle than when the predictor was made.
+        """
+        return _models.get(self)
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self.load().card
+
+    def findings(self) -> dict[str, Any]:
+        """What the model chose for this scene; empty for one that chooses nothing."""
+        model = self.load()
+        return model.findings() if isinstance(model, SceneAdaptive) else {}
+
+    def probability(self, chips: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :func:`water_probability`: float32 (batch, band, y, x) in, (batch, y, x) out."""
+        model = self.load()
+        pixels = torch.from_numpy(np.ascontiguousarray(chips))
+        known = Chips(pixels, model.card.bands, gsd_m=self.gsd_m, time=self.time, latlon=self.latlon)
+        probability: NDArray[np.float32] = water_probability(model, known).cpu().numpy()
+        return probability
+
+
+class _Models:
+    """The models of this process, the latest few: a worker that lives long meets many maps."""
+
+    KEPT = 4
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._loaded: OrderedDict[tuple[str, str, str, Survey | None], SegmentationModel] = OrderedDict()
+
+    def get(self, predictor: Predictor) -> SegmentationModel:
+        key = (predictor.model, predictor.device, predictor.fingerprint, predictor.survey)
+        with self._lock:
+            if key not in self._loaded:
+                self._loaded[key] = self._load(predictor)
+            self._loaded.move_to_end(key)
+            while len(self._loaded) > self.KEPT:
+                self._loaded.popitem(last=False)
+            return self._loaded[key]
+
+    def _load(self, predictor: Predictor) -> SegmentationModel:
+        if predictor.survey is not None:
+            model = self.get(replace(predictor, survey=None))
+            assert isinstance(model, SceneAdaptive)  # nothing else is ever surveyed
+            return model.settled(predictor.survey)
+        if predictor.fingerprint and _fingerprint(Path(predictor.model)) != predictor.fingerprint:
+            raise BundleError(
+                f"{predictor.model} holds another bundle here than where the map was started. "
+                "Give every worker the same folder."
+            )
+        return load_model(predictor.model, device=predictor.device)
+
+
+_models = _Models()
+
+
+def _fingerprint(folder: Path) -> str:
+    try:
+        return hashlib.sha256((folder / "card.yaml").read_bytes()).hexdigest()
+    except OSError:
+        raise BundleError(f"{folder} holds no card.yaml here: give every worker the bundle's folder.") from None

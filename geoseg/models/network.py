@@ -1,0 +1,55 @@
+"""A network with its card: normalises what it is given, fills what was not observed, and asks the module."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.catalog.cards import BandStatistics, ModelCard
+from geoseg.models.protocol import Chips
+from geoseg.models.units import check_chips
+
+
+class NetworkModel:
+    """A :class:`geoseg.models.protocol.SegmentationModel` around a torch module.
+
+    Args:
+        module: Normalised float32 (batch, band, y, x) -> logits (batch, class, y, x) of that size.
+        card: Bands, unit and normalisation.
+        device: Where it computes.
+    """
+
+    def __init__(self, module: nn.Module, card: ModelCard, *, device: str | torch.device = "cpu") -> None:
+        self.card = card
+        self.device = resolve_device(device)
+        self.module = module.to(self.device).eval()
+        self._shift, self._factor = (each.to(self.device) for each in _affine(card))
+
+    def logits(self, chips: Chips) -> Tensor:
+        """See :class:`geoseg.models.protocol.SegmentationModel`; on the CPU, wherever the network computes."""
+        check_chips(chips, self.card)
+        return self._asked(chips, self.normalised(chips.pixels.to(self.device))).float().cpu()
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """(pixel * scale - mean) / std per band, and 0, which is the band's mean, where not observed."""
+        return torch.addcmul(self._shift, pixels, self._factor).nan_to_num_(nan=0.0)
+
+    def _asked(self, chips: Chips, normalised: Tensor) -> Tensor:
+        logits: Tensor = self.module(normalised)
+        return logits
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The device, ``auto`` being a GPU where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def _affine(card: ModelCard) -> tuple[Tensor, Tensor]:
+    """Shift and factor, float32 (1, band, 1, 1): normalised = shift + pixel * factor."""
+    plain = BandStatistics()
+    statistics = [card.normalisation.bands.get(band, plain) for band in card.bands]
+    shift = torch.tensor([-each.mean / each.std for each in statistics])
+    factor = torch.tensor([card.normalisation.scale / each.std for each in statistics])
+    return shift[None, :, None, None], factor[None, :, None, None]

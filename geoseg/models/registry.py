@@ -1,0 +1,137 @@
+"""What can be built by name: networks by a builder, baselines by their class.
+
+A module registers what it holds with a decorator, and is imported only when that name is asked for::
+
+    @network("unet")
+    def unet(bands: int, classes: int, *, base: int = 64) -> nn.Module: ...
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from geoseg.catalog.cards import ModelCard, cards
+from geoseg.errors import BadOptionError, UnknownNameError, WeightsMissingError
+from geoseg.models.protocol import SegmentationModel
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Builder = Callable[..., "nn.Module"]
+B = TypeVar("B", bound=Callable[..., Any])
+
+MODULES = {
+    "awei": "geoseg.models.classical.awei",
+    "mndwi": "geoseg.models.classical.mndwi",
+    "ndwi": "geoseg.models.classical.ndwi",
+    "otsu": "geoseg.models.classical.otsu",
+    "sar-change": "geoseg.models.classical.sar_change",
+    "unet": "geoseg.models.cnn.unet",
+}
+"""Architecture -> module that registers it."""
+
+_networks: dict[str, Builder] = {}
+_baselines: dict[str, Callable[..., SegmentationModel]] = {}
+
+
+def network(name: str) -> Callable[[B], B]:
+    """Register a builder ``(bands, classes, **options) -> nn.Module`` of normalised chips to logits of their size."""
+
+    def register(builder: B) -> B:
+        _networks[name] = builder
+        return builder
+
+    return register
+
+
+def baseline(name: str) -> Callable[[B], B]:
+    """Register a class ``(card, **options)`` that is a :class:`SegmentationModel` without weights."""
+
+    def register(model: B) -> B:
+        _baselines[name] = model
+        return model
+
+    return register
+
+
+def build(architecture: str, bands: int, classes: int = 1, **options: Any) -> nn.Module:
+    """A network with fresh weights.
+
+    Args:
+        architecture: Name of a registered network.
+        bands: Channels of the input.
+        classes: Channels of the output; 1 for a sigmoid.
+        options: Of that network.
+
+    Raises:
+        UnknownNameError: No such network.
+        BadOptionError: Options it does not have, or that cannot be.
+    """
+    _import(architecture, _networks)
+    module: nn.Module = _made(architecture, _networks[architecture], bands, classes, **options)
+    return module
+
+
+def build_baseline(card: ModelCard) -> SegmentationModel:
+    """The baseline that a card describes.
+
+    Raises:
+        UnknownNameError: No such baseline.
+        BadOptionError: Options it does not have.
+    """
+    name = card.architecture.name
+    _import(name, _baselines)
+    model: SegmentationModel = _made(name, _baselines[name], card, **card.architecture.options)
+    return model
+
+
+def load_model(name_or_folder: str | Path, *, device: str = "cpu") -> SegmentationModel:
+    """A model that is ready to be asked.
+
+    Args:
+        name_or_folder: Name of a model card, or a bundle folder.
+        device: Where a network computes: ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for a GPU where there is one.
+
+    Raises:
+        UnknownNameError: No such model, and no such folder.
+        WeightsMissingError: A network is known by that name, its weights are not here.
+        BundleError: The folder is no bundle.
+        CheckpointMismatchError: Its weights are not its network's.
+    """
+    known, name = cards(), str(name_or_folder)
+    if name in known:
+        card = known[name]
+        if card.family == "classical":
+            return build_baseline(card)
+        raise WeightsMissingError(
+            f"The weights of {name} are not here. {card.weights_from or 'None are published.'} "
+            "Then give the bundle's folder as --model."
+        )
+    if not Path(name_or_folder).is_dir():
+        if {"/", "\\"} & set(name):
+            raise UnknownNameError(f"There is no folder {name}. A bundle holds card.yaml and weights.safetensors.")
+        raise UnknownNameError.among("model", name, known)
+    from geoseg.models.bundle import load_bundle
+
+    return load_bundle(Path(name_or_folder), device=device)
+
+
+def _import(architecture: str, registered: dict[str, Any]) -> None:
+    if architecture in registered:
+        return
+    if architecture in MODULES:
+        importlib.import_module(MODULES[architecture])
+    if architecture not in registered:
+        raise UnknownNameError.among("network or baseline", architecture, MODULES)
+
+
+def _made(name: str, builder: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    try:
+        return builder(*arguments, **options)
+    except TypeError as error:
+        if options and "argument" in str(error):
+            raise BadOptionError(f"{name} cannot be built with the options {options}: {error}.") from None
+        raise

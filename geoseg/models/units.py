@@ -1,0 +1,60 @@
+"""The check at every model's door: the right bands, in the right order, in the right unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geoseg.catalog.cards import ModelCard
+from geoseg.catalog.sensors import Unit
+from geoseg.errors import BandMismatchError, InputRangeError
+from geoseg.models.protocol import Chips
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PLAUSIBLE: dict[Unit, tuple[float, float]] = {"reflectance": (-0.5, 2.5), "dB": (-70.0, 45.0), "unitless": (0.0, 1.0)}
+"""What most pixels must lie in. Wide: a chip may be nothing but sun glint, or nothing but radar shadow."""
+
+POWER_CEILING = 2.0
+"""Linear backscatter of nearly every pixel lies between 0 and this; a chip all of whose dB do is none."""
+
+ENOUGH_PX = 256
+"""Fewer observed values than this prove nothing."""
+
+SAMPLE_EVERY = 7
+"""Rows and columns looked at: one in so many, and no power of two, which would beat with the bands of sensors."""
+
+
+def check_chips(chips: Chips, card: ModelCard) -> None:
+    """Refuse chips that are not what a card says its model reads.
+
+    Raises:
+        BandMismatchError: Other bands, another order, or as many names as there are planes.
+        InputRangeError: Most pixels cannot be in the card's unit.
+    """
+    if chips.bands != card.bands:
+        raise BandMismatchError(
+            f"{card.name} reads {', '.join(card.bands)} in that order, not {', '.join(chips.bands) or 'no bands'}."
+        )
+    if chips.pixels.ndim != 4 or chips.pixels.shape[1] != len(card.bands):
+        raise BandMismatchError(
+            f"{card.name} reads chips (batch, {len(card.bands)}, y, x), and was given {tuple(chips.pixels.shape)}."
+        )
+    fault = _fault(chips.pixels, card.unit)
+    if fault:
+        raise InputRangeError(f"{card.name} reads {card.unit}, but {fault}. Convert the pixels before the model.")
+
+
+def _fault(pixels: Tensor, unit: Unit) -> str | None:
+    step = SAMPLE_EVERY if min(pixels.shape[-2:]) > 16 * SAMPLE_EVERY else 1
+    sample = pixels[..., ::step, ::step]
+    known = sample[sample.isfinite()]
+    if known.numel() < ENOUGH_PX:
+        return None
+    low, high = PLAUSIBLE[unit]
+    outside = ((known < low) | (known > high)).float().mean().item()
+    if outside > 0.5:
+        return f"{outside:.0%} of the pixels lie outside {low:g}..{high:g} (half are below {known.median().item():.4g})"
+    if unit == "dB" and ((known >= 0) & (known < POWER_CEILING)).float().mean().item() > 0.95:
+        return f"nearly all pixels lie between 0 and {POWER_CEILING:g}, as linear power does"
+    return None
