@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geoseg.errors import GeosegError as GeosegError
-    from geoseg.pipeline import MapResult as MapResult
     from geoseg.pipeline import map_flood as map_flood
     from geoseg.request import Request as Request
+    from geoseg.result import MapResult as MapResult
 
 __version__ = "0.1.0"
 
 _HOME = {
     "GeosegError": "geoseg.errors",
-    "MapResult": "geoseg.pipeline",
+    "MapResult": "geoseg.result",
     "Request": "geoseg.request",
     "map_flood": "geoseg.pipeline",
 }

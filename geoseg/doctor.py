@@ -12,9 +12,11 @@ from geoseg import __version__
 from geoseg.storage import cache_folder
 
 PACKAGES = (
-    "torch", "torchvision", "torchgeo", "segmentation-models-pytorch", "timm", "lightning", "rasterio", "odc-stac", "odc-geo",
-    "pystac-client", "stac-geoparquet", "planetary-computer", "xarray", "dask", "distributed", "geopandas", "planet", "pydantic",
-)  # fmt: skip
+    *("torch", "torchvision", "torchgeo", "segmentation-models-pytorch", "timm", "lightning", "rasterio", "geopandas"),
+    *("odc-stac", "odc-geo", "pystac-client", "stac-geoparquet", "planetary-computer", "xarray", "dask", "distributed"),
+    *("pydantic", "planet"),
+)
+OPTIONAL = {"planet"}
 CREDENTIALS = {
     "PC_SDK_SUBSCRIPTION_KEY": "Planetary Computer, optional: higher limits",
     "AWS_ACCESS_KEY_ID": "CDSE and other S3 catalogues",
@@ -44,7 +46,7 @@ def problems(state: dict[str, Any]) -> list[str]:
     found = [
         f"{name} is not installed: pip install {name}"
         for name in PACKAGES
-        if not state["packages"][name] and name != "planet"
+        if not state["packages"][name] and name not in OPTIONAL
     ]
     found += [
         f"GDAL has no {name} driver: reinstall rasterio from a wheel"

@@ -12,11 +12,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "geoseg"
 LAYERS = [
     {"errors", "__init__"},
-    {"request", "scene", "grid", "storage", "progress"},
+    {"request", "scene", "grid", "storage", "progress", "clock"},
     {"catalog"},
     {"search", "ingest", "readers", "chips", "models", "products", "simulate"},
     {"engine", "training", "evaluation"},
-    {"pipeline", "demo", "doctor"},
+    {"pipeline", "sight", "permanent", "write", "result", "demo", "doctor"},
     {"cli", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -26,9 +26,13 @@ def fill_mask(
     *,
     threshold_pct: int,
     known: KnownWater | None = None,
-    polygon: str | None = None,
+    area: str,
+    blank_outside: bool = False,
 ) -> tuple[Shares, int]:
-    """Fill the mask from the probability, and blank every layer outside the area of interest.
+    """Fill the mask from the probability, and count it within the area that was asked for.
+
+    A box in degrees is no rectangle in UTM: the grid's corners reach beyond it. They are mapped, being there, and not
+    counted. Outside the polygons of an AOI every layer is blank.
 
     Args:
         mask: Filled here with codes.
@@ -36,17 +40,18 @@ def fill_mask(
         geobox: Their grid.
         threshold_pct: Per cent from which a pixel is class 1.
         known: Permanent water; None: every water pixel is class 1.
-        polygon: Area of interest as a GeoJSON geometry (WGS 84); None: the whole grid.
+        area: What was asked for, a GeoJSON geometry (WGS 84) as text.
+        blank_outside: Say nothing outside ``area``.
 
     Returns:
         What the mask comes to, and how many of its water pixels lie where the reference says nothing.
     """
     tally, undecided = Tally(geobox), 0
     for window, probability in others[0].blocks():
-        inside = aoi_mask(polygon, geobox, window) if polygon else None
+        inside = aoi_mask(area, geobox, window)
         reference = known(window) if known else None
         codes = mask_codes(probability, reference.water if reference else None, threshold_pct)
-        if inside is not None:
+        if blank_outside and not inside.all():
             codes[~inside] = NOT_OBSERVED
             for layer in others:
                 rows = layer.read(window)

@@ -91,3 +91,8 @@ class SceneRecipe:
     unit: Unit | None = None
     valid_range: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def hrefs(self) -> tuple[str, ...]:
+        """Every file that reading may open, unsigned."""
+        return tuple(each.href for each in (*self.bands, *self.masks))

@@ -1,0 +1,167 @@
+"""What a request comes down to before any pixel is read: a grid, scenes, and what the model is shown of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from geoseg.catalog.cards import BEFORE, ModelCard
+from geoseg.catalog.collections import PlanetData, collection
+from geoseg.catalog.sensors import Sensor, sensor
+from geoseg.chips.plan import Plan
+from geoseg.engine.work import Imagery
+from geoseg.errors import BadOptionError, BandMismatchError, MissingBandError
+from geoseg.grid import LIMIT_MEGAPIXELS, output_grid
+from geoseg.ingest.add import add
+from geoseg.ingest.product import Options
+from geoseg.progress import Progress, Report
+from geoseg.readers import Cube
+from geoseg.request import Dates, Request
+from geoseg.scene import Found
+from geoseg.search import download_scene, find_scenes
+from geoseg.storage import cache_folder
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+POINTWISE_TILE_PX, POINTWISE_BLOCK_PX = 1024, 2048
+"""Pixel-by-pixel models share nothing between blocks: blocks of whole tiles, none read twice."""
+NETWORK_TILE_PX, NETWORK_BLOCK_PX = 512, 1024
+"""Blocks of overlapping chips share tiles: small ones, so that the two rows that are kept stay small."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A request, looked up.
+
+    Attributes:
+        request: As asked.
+        sensor: The sensor record.
+        card: The model's card.
+        grid: The grid every layer lies on.
+        found: Scenes of the dates, and those left out.
+        earlier: Likewise for the dates before, where those were asked for.
+    """
+
+    request: Request
+    sensor: Sensor
+    card: ModelCard
+    grid: GeoBox
+    found: Found
+    earlier: Found | None
+
+    @cached_property
+    def imagery(self) -> Imagery:
+        """What the model is shown of the dates."""
+        now = tuple(band for band in self.card.bands if not band.startswith(BEFORE))
+        then = tuple(band.removeprefix(BEFORE) for band in self.card.bands if band.startswith(BEFORE))
+        before = self._before(then) if then else None
+        return Imagery(self.card.bands, self._cube(self.found, now, self.request.dates), before)
+
+    @cached_property
+    def imagery_before(self) -> Imagery | None:
+        """What it is shown a second time, to see which water was there before; None where that is not wanted."""
+        if self.earlier is None or self.card.wants_before:
+            return None
+        return Imagery(self.card.bands, self._before(self.card.bands))
+
+    @cached_property
+    def display(self) -> Cube:
+        """The imagery as a person would look at it: true colour, or the model's first band where that is missing."""
+        try:
+            return self._cube(self.found, self.sensor.display, self.request.dates)
+        except MissingBandError:
+            return self._cube(self.found, self.imagery.now.bands[:1], self.request.dates)
+
+    @property
+    def plan(self) -> Plan:
+        """The windows over the grid."""
+        shape = (int(self.grid.shape[0]), int(self.grid.shape[1]))
+        if self.card.chip_px is None:
+            return Plan.over(shape, POINTWISE_TILE_PX, block_px=POINTWISE_BLOCK_PX, sticks_out=False)
+        return Plan.over(shape, self.card.chip_px, self.card.overlap_px, block_px=NETWORK_BLOCK_PX)
+
+    @property
+    def gsd_m(self) -> float:
+        """Resolution of the grid, metres."""
+        return abs(float(self.grid.resolution.x))
+
+    @property
+    def latlon(self) -> tuple[float, float]:
+        """Latitude and longitude of the area's middle, degrees."""
+        west, south, east, north = self.request.area.bbox
+        return (south + north) / 2, (west + east) / 2
+
+    @property
+    def simulated(self) -> bool:
+        """The imagery is of a simulated flood."""
+        return any(scene.item.get("properties", {}).get("geoseg:simulated") for scene in self.found.scenes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before believing the map."""
+        seen = (self.imagery, self.imagery_before) if self.imagery_before else (self.imagery,)
+        notes = [note for imagery in seen for cube in imagery.cubes for note in cube.notes]
+        finest, coarsest = self.card.gsd_m or (0.0, float("inf"))
+        if not finest <= self.gsd_m <= coarsest:
+            span = f"{finest:g} to {coarsest:g} m"
+            notes.append(f"{self.card.name} is meant for {span}; at {self.gsd_m:g} m it may be wrong.")
+        if self.simulated:
+            notes.append("The imagery is simulated: this flood never happened.")
+        return tuple(dict.fromkeys(notes))
+
+    def _before(self, bands: tuple[str, ...]) -> Cube:
+        assert self.earlier is not None  # look() refuses a model that wants what was not asked for
+        assert self.request.before is not None
+        return self._cube(self.earlier, bands, self.request.before)
+
+    def _cube(self, found: Found, bands: tuple[str, ...], dates: Dates) -> Cube:
+        tile_px = POINTWISE_TILE_PX if self.card.chip_px is None else NETWORK_TILE_PX
+        composite = self.request.composite
+        return Cube.of(found.scenes, self.grid, bands, instant=dates.middle, composite=composite, tile_px=tile_px)
+
+
+def look(request: Request, card: ModelCard, report: Report) -> Sight:
+    """Look up everything a request names; no pixel is opened.
+
+    Raises:
+        BandMismatchError: The model does not read this sensor.
+        BadOptionError: The model compares with imagery before the flood, and no ``before`` was given.
+        AreaTooLargeError: The grid is over the limit and nobody said yes.
+        CatalogError: The search, or what it found, does not hold.
+        ReadError: A scene cannot be read as physical quantities.
+    """
+    record = sensor(request.sensor)
+    if request.sensor not in card.sensors:
+        reads = " and ".join(card.sensors)
+        raise BandMismatchError(f"Model {card.name} reads {reads}, not {request.sensor}. Choose another --model.")
+    if card.wants_before and request.before is None:
+        raise BadOptionError(f"Model {card.name} compares with imagery before the flood: add --before DATE.")
+    limit = None if request.allow_large else LIMIT_MEGAPIXELS
+    grid = output_grid(request.area.bbox, request.resolution_m or record.gsd_m, request.crs, limit_megapixels=limit)
+    report(Progress("search", 0, 1))
+    found = _search(request, request.dates.widened(request.window_days), report)
+    earlier = _search(request, _dates_before(request), report) if request.before else None
+    report(Progress("search", 1, 1, note=f"{len(found.scenes)} scenes"))
+    sight = Sight(request, record, card, grid, found, earlier)
+    sight.imagery, sight.imagery_before  # noqa: B018  # made now, so that what cannot be read is refused now
+    return sight
+
+
+def _dates_before(request: Request) -> Dates:
+    """The dates before the flood, widened like the others but never into them."""
+    assert request.before is not None
+    widened = request.before.widened(request.window_days)
+    return Dates(widened.first, min(widened.last, request.dates.first - timedelta(days=1)))
+
+
+def _search(request: Request, dates: Dates, report: Report) -> Found:
+    found = find_scenes(request.area, dates, request.sensor, request.catalog, max_cloud_pct=request.max_cloud_pct)
+    to_fetch = [scene for scene in found.scenes if isinstance(collection(scene.collection).source, PlanetData)]
+    if not to_fetch:
+        return found
+    folder = cache_folder("planet-catalog")
+    add([download_scene(scene, report=report) for scene in to_fetch], folder, Options(sensor=request.sensor))
+    return find_scenes(request.area, dates, request.sensor, str(folder), max_cloud_pct=request.max_cloud_pct)

@@ -1,0 +1,244 @@
+"""The products of a finished map, each written whole, the run record last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geoseg import __version__
+from geoseg.clock import Clock
+from geoseg.engine.predict import PROBABILITY, SOURCE
+from geoseg.errors import OutputExistsError, OutputNotWritableError
+from geoseg.products.area import Shares
+from geoseg.products.codes import PROBABILITY as PROBABILITY_BAND
+from geoseg.products.codes import Legend
+from geoseg.products.layer import ByteLayer
+from geoseg.products.preview import LONGEST_PX, Preview, step_for, write_preview
+from geoseg.products.raster import scene_band, write_cog
+from geoseg.products.run_record import LeftOutScene, ModelUsed, RunRecord, SceneUsed, digest, grid_record, write_run
+from geoseg.progress import Progress, Report
+from geoseg.readers import Cube, Failure
+from geoseg.result import MapResult
+from geoseg.scene import Scene
+from geoseg.sight import Sight
+
+if TYPE_CHECKING:
+    from geoseg.models.inference import Predictor
+
+MASK = "mask"
+FLOOD_TIF, PROBABILITY_TIF, SOURCE_TIF = "flood.tif", "probability.tif", "source.tif"
+PREVIEW_PNG, RUN_JSON = "preview.png", "run.json"
+PRODUCTS = (FLOOD_TIF, PROBABILITY_TIF, SOURCE_TIF, PREVIEW_PNG, RUN_JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A map that is computed and not yet written.
+
+    Attributes:
+        sight: What was looked up.
+        predictor: The model as it was settled for the scene.
+        layers: Mask, probability and source, filled.
+        legend: What the codes mean.
+        shares: What the mask comes to.
+        reference: Items of reference water it was compared with.
+        undecided_px: Class 1 pixels where the reference says nothing.
+        failures: Scenes that could not be read somewhere.
+    """
+
+    sight: Sight
+    predictor: Predictor
+    layers: dict[str, ByteLayer]
+    legend: Legend
+    shares: Shares
+    reference: tuple[Scene, ...]
+    undecided_px: int
+    failures: tuple[Failure, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person must know to read the map: what class 1 is, then the warnings."""
+        return (self.legend.sentence, *self.warnings)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person must know before believing the map, the most important first."""
+        notes = []
+        hidden = self.shares.pct(255)
+        if self.shares.total_px and self.shares.pixels[255] == self.shares.total_px:
+            notes.append("NOTHING WAS OBSERVED: every pixel is 255. Widen --window-days, or try another sensor.")
+        elif hidden >= 1:
+            notes.append(f"{hidden:.0f} % of the area was not observed: the map says nothing there.")
+        if self.undecided_px:
+            share = 100 * self.undecided_px / max(1, self.shares.pixels[1])
+            notes.append(f"For {share:.0f} % of the flood the reference water says nothing: some may be permanent.")
+        skipped = {failure.scene_id for failure in self.failures}
+        if skipped:
+            notes.append(
+                f"{_count(len(skipped), 'scene')} could not be read, skipped: {', '.join(sorted(skipped)[:3])}."
+            )
+        return (*notes, *self.sight.notes)
+
+
+def check_out(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place that cannot take the products, before any work is done.
+
+    Raises:
+        OutputExistsError: Products are there and nobody said to replace them.
+        OutputNotWritableError: A file is in the way, or the folder may not be written.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputNotWritableError(f"{out} is a file. Choose a folder with --out.")
+    there = [name for name in PRODUCTS if (out / name).exists()]
+    if there and not overwrite:
+        raise OutputExistsError(f"{out} holds {', '.join(there)} already. Choose another --out, or add --overwrite.")
+    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not os.access(nearest, os.W_OK):
+        raise OutputNotWritableError(f"Cannot write in {nearest}: permission denied. Choose another --out.")
+
+
+def write_products(finished: Finished, out: Path, clock: Clock, report: Report) -> MapResult:
+    """Write everything; the old run record goes first and the new one comes last, so that it never lies.
+
+    Raises:
+        OutputNotWritableError: The disk is full, or the folder cannot be written.
+    """
+    sight, layers, steps = finished.sight, finished.layers, len(PRODUCTS)
+    (out / RUN_JSON).unlink(missing_ok=True)
+    ids = tuple(scene.id for scene in sight.imagery.now.scenes)
+    tags = _tags(finished)
+    bands = {
+        (MASK, FLOOD_TIF): finished.legend.band,
+        (PROBABILITY, PROBABILITY_TIF): PROBABILITY_BAND,
+        (SOURCE, SOURCE_TIF): scene_band(ids),
+    }
+    for done, ((layer, name), band) in enumerate(bands.items()):
+        report(Progress("write", done, steps, "files", name))
+        write_cog(layers[layer], out / name, sight.grid, band, tags)
+    clock.lap("write")
+    report(Progress("write", 3, steps, "files", PREVIEW_PNG))
+    write_preview(out / PREVIEW_PNG, _preview(finished))
+    clock.lap("preview")
+    report(Progress("write", 4, steps, "files", RUN_JSON))
+    write_run(out / RUN_JSON, _record(finished, out, clock))
+    report(Progress("write", steps, steps, "files"))
+    return _result(finished, out, ids, clock)
+
+
+def _tags(finished: Finished) -> dict[str, str]:
+    tags = {
+        "TIFFTAG_SOFTWARE": f"geoseg {__version__}",
+        "TIFFTAG_IMAGEDESCRIPTION": finished.legend.sentence,
+        "GEOSEG_DATE": str(finished.sight.request.dates),
+        "GEOSEG_MODEL": finished.sight.card.name,
+    }
+    return {**tags, "GEOSEG_SIMULATED": "yes"} if finished.sight.simulated else tags
+
+
+def _preview(finished: Finished) -> Preview:
+    sight = finished.sight
+    step = step_for(finished.layers[MASK].shape)
+    cube = sight.display
+    pixels = cube.thumbnail(LONGEST_PX).pixels.values
+    scenes = cube.scenes
+    days = sorted({scene.time.strftime("%Y-%m-%d") for scene in scenes})
+    taken = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return Preview(
+        codes=finished.layers[MASK].thinned(step),
+        imagery=pixels if len(pixels) == 3 else pixels[0],
+        geobox=sight.grid,
+        legend=finished.legend,
+        shares=finished.shares,
+        title=f"{finished.legend.meaning.capitalize()} on {sight.request.dates}",
+        caption=f"{sight.sensor.title}, {taken}, {_count(len(scenes), 'scene')}; model {sight.card.name}",
+        imagery_title=", ".join(cube.bands) + (f" ({sight.sensor.unit})" if len(cube.bands) == 1 else ""),
+        notes=finished.warnings,
+        simulated=sight.simulated,
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _record(finished: Finished, out: Path, clock: Clock) -> RunRecord:
+    sight, card = finished.sight, finished.sight.card
+    outputs = {Path(name).stem: name for name in PRODUCTS if name != RUN_JSON}
+    before = sight.imagery.before or (sight.imagery_before.now if sight.imagery_before else None)
+    scenes = [
+        *_used(sight.imagery.now, "input"),
+        *(_used(before, "before") if before else ()),
+        *(_scene(scene, "reference") for scene in finished.reference),
+    ]
+    left_out = [*sight.found.left_out, *(sight.earlier.left_out if sight.earlier else ())]
+    return RunRecord(
+        simulated=sight.simulated,
+        command=sight.request.command(out=out),
+        request=sight.request.record(),
+        class_1=finished.legend.meaning,
+        grid=grid_record(sight.grid),
+        scenes=tuple(scenes),
+        left_out=tuple(LeftOutScene(id=each.id, reason=each.reason) for each in left_out),
+        failures=tuple(LeftOutScene(id=each.scene_id, reason=each.reason) for each in finished.failures),
+        model=ModelUsed(
+            name=card.name,
+            card=card.model_dump(mode="json"),
+            sha256=card.sha256,
+            findings=finished.predictor.findings(),
+        ),
+        threshold_pct=card.threshold_pct,
+        shares=finished.shares.record(finished.legend),
+        notes=finished.notes,
+        outputs=outputs,
+        sha256={key: digest(out / name) for key, name in outputs.items()},
+        seconds=clock.seconds,
+        started=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _used(cube: Cube, role: str) -> Iterable[SceneUsed]:
+    for code, (scene, recipe) in enumerate(zip(cube.scenes, cube.recipes, strict=True)):
+        hrefs = {band.name: band.href for band in recipe.bands}
+        files = {name: Path(href) for name, href in hrefs.items() if Path(href).is_file()}
+        digests = {path: digest(path) for path in set(files.values())}
+        extra = {"hrefs": hrefs, "sha256": {name: digests[path] for name, path in files.items()}}
+        yield _scene(scene, role, code=code if role == "input" else None, **extra)
+
+
+def _scene(scene: Scene, role: str, **extra: object) -> SceneUsed:
+    return SceneUsed.model_validate(
+        {
+            "id": scene.id,
+            "collection": scene.collection,
+            "role": role,
+            "time": scene.time.isoformat(),
+            "platform": scene.platform,
+            "cloud_pct": scene.cloud_pct,
+            **extra,
+        }
+    )
+
+
+def _result(finished: Finished, out: Path, ids: tuple[str, ...], clock: Clock) -> MapResult:
+    shares = finished.shares.record(finished.legend)
+    return MapResult(
+        request=finished.sight.request,
+        out=out,
+        flood=out / FLOOD_TIF,
+        probability=out / PROBABILITY_TIF,
+        source=out / SOURCE_TIF,
+        preview=out / PREVIEW_PNG,
+        run=out / RUN_JSON,
+        meaning=finished.legend.meaning,
+        shares_pct=shares["pct"],
+        area_km2=shares["km2"],
+        scenes=ids,
+        failures=finished.failures,
+        notes=finished.notes,
+        seconds=clock.seconds,
+        cube=finished.sight.imagery.now,
+    )
