@@ -17,6 +17,7 @@ from rasterio.transform import from_origin
 from geoseg.errors import BadDateError, BadOptionError, NotIngestibleError, RadiometryUnknownError, UnknownNameError
 from geoseg.ingest.add import Added, add
 from geoseg.ingest.options import options_of
+from geoseg.ingest.raster import look_at
 
 DAY = "2021-07-20"
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
@@ -187,14 +188,22 @@ def test_an_internal_mask_is_stated(made, tmp_path):
 # -- place ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_crs_without_a_code_is_written_out(made, backscatter, tmp_path):
-    crs = "+proj=laea +lat_0=10 +lon_0=20 +datum=WGS84 +units=m"
-    path = made("a.tif", backscatter, crs=crs, transform=from_origin(0, 0, 10, 10), descriptions=("vv", "vh"))
+@pytest.mark.parametrize(
+    ("crs", "middle"),
+    [
+        ("+proj=laea +lat_0=10 +lon_0=20 +datum=WGS84 +units=m", (0, 0, 20, 10)),
+        # so near EPSG:25832 that GDAL takes it for that, though its datum is not known
+        ("+proj=utm +zone=32 +ellps=GRS80 +units=m", (500_000, 0, 9, 0)),
+    ],
+)
+def test_a_crs_without_a_code_is_written_out(made, backscatter, tmp_path, crs, middle):
+    x, y, lon, lat = middle
+    path = made("a.tif", backscatter, crs=crs, transform=from_origin(x, y, 10, 10), descriptions=("vv", "vh"))
     item = add_to(tmp_path / "mine", path, sensor="s1", units="db").items[0]
     assert item["properties"]["proj:code"] is None
     with rasterio.open(path) as source:
         assert rasterio.crs.CRS.from_wkt(item["properties"]["proj:wkt2"]) == source.crs
-    assert item["bbox"][0] == pytest.approx(20.0, abs=1e-6) and item["bbox"][3] == pytest.approx(10.0, abs=1e-3)
+    assert item["bbox"][0] == pytest.approx(lon, abs=1e-5) and item["bbox"][3] == pytest.approx(lat, abs=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -226,6 +235,16 @@ def test_a_cut_off_file_is_refused_wherever_it_was_cut(made, tmp_path, tiled, ke
     path.write_bytes(content[: int(len(content) * kept)])
     with pytest.raises(NotIngestibleError, match=r"truncated|damaged"):
         add_to(tmp_path / "mine", path, sensor="s1", units="db")
+
+
+def test_a_truncated_file_is_known_from_its_header_alone(made):
+    """Sampled pixels would not do: they are few, and most of a large file could be gone."""
+    path = made("a.tif", np.arange(300 * 300, dtype=np.float32).reshape(1, 300, 300), driver="COG", BLOCKSIZE=128)
+    content = path.read_bytes()
+    assert look_at(path).shape == (300, 300)
+    path.write_bytes(content[:-100])
+    with pytest.raises(NotIngestibleError, match="truncated"):
+        look_at(path)
 
 
 def test_an_empty_file_and_a_missing_one_are_refused_by_name(tmp_path):
