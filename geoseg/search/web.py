@@ -34,8 +34,8 @@ class BoundedIO(StacApiIO):  # type: ignore[misc]  # pystac-client is untyped he
         trust: Where it may send us.
     """
 
-    def __init__(self, trust: Trust, retries: Retry = RETRIES) -> None:
-        super().__init__(max_retries=retries)
+    def __init__(self, trust: Trust) -> None:
+        super().__init__(max_retries=RETRIES)
         self.trust = trust
         self._requests = 0
 

@@ -20,7 +20,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Server:
-    """An HTTP server on loopback: ``answers[path]`` is a list played once each (the last one for ever), or a function."""
+    """HTTP on loopback: ``answers[path]`` is a list said one by one (the last for ever), or a function."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
