@@ -59,6 +59,7 @@ class ModelCard(Record):
         chip_px: Side of the square it reads at once. None: pixel by pixel, any size.
         overlap_px: Overlap of neighbouring chips.
         gsd_m: Finest and coarsest resolution it is meant for, metres.
+        parameters_m: Millions of parameters of a network with ``bands`` and ``classes`` as here. None: a baseline.
         sha256: Of ``weights.safetensors``; None: no weights.
         weights_from: Where weights come from, and what to do to have them, for a model that needs them.
         training_data: Data sets it has seen, with their licences.
@@ -83,6 +84,7 @@ class ModelCard(Record):
     chip_px: int | None = Field(default=None, ge=1)
     overlap_px: int = Field(default=0, ge=0)
     gsd_m: tuple[float, float] | None = None
+    parameters_m: float | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     weights_from: str = ""
     training_data: tuple[str, ...] = ()

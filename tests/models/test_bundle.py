@@ -1,0 +1,279 @@
+"""Bundles: what is saved is loaded, bit for bit, and nothing else is."""
+
+from __future__ import annotations
+
+import pickle
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation
+from geoseg.errors import (
+    BandMismatchError,
+    BundleError,
+    CheckpointMismatchError,
+    InputRangeError,
+    OutputNotWritableError,
+    UnknownNameError,
+    WeightsMissingError,
+)
+from geoseg.models.bundle import CARD, WEIGHTS, load_bundle, save_bundle, sha256_of
+from geoseg.models.inference import Predictor, water_probability
+from geoseg.models.network import NetworkModel
+from geoseg.models.protocol import Chips, SegmentationModel
+from geoseg.models.registry import build, load_model
+
+BANDS = ("green", "nir", "swir16")
+
+
+def small_card(**changes: object) -> ModelCard:
+    fields = {
+        "name": "small",
+        "title": "A small U-Net for tests",
+        "family": "cnn",
+        "architecture": Architecture(name="unet", options={"base": 4}),
+        "sensors": ("s2",),
+        "bands": BANDS,
+        "unit": "reflectance",
+        "normalisation": Normalisation(
+            scale=10000,
+            bands={band: BandStatistics(mean=1000 + 500 * i, std=400 + 100 * i) for i, band in enumerate(BANDS)},
+        ),
+        "chip_px": 64,
+        "overlap_px": 16,
+    }
+    return ModelCard.model_validate(fields | changes)
+
+
+@pytest.fixture
+def module() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build("unet", 3, 1, base=4).eval()
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, module: torch.nn.Module) -> Path:
+    save_bundle(tmp_path / "small", module, small_card())
+    return tmp_path / "small"
+
+
+def chips(*shape: int) -> Chips:
+    return Chips(torch.rand(*shape, generator=torch.Generator().manual_seed(1)) * 0.4, BANDS)
+
+
+# -- there and back -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_saved_is_loaded(bundle, module):
+    model = load_model(bundle)
+    assert isinstance(model, SegmentationModel)
+    assert model.card.sha256 == sha256_of(bundle / WEIGHTS)
+    shown = chips(2, 3, 50, 70)
+    mean = torch.tensor([1000.0, 1500.0, 2000.0])[None, :, None, None]
+    std = torch.tensor([400.0, 500.0, 600.0])[None, :, None, None]
+    with torch.inference_mode():
+        by_hand = module((shown.pixels * 10000 - mean) / std)
+        assert torch.allclose(model.logits(shown), by_hand, atol=1e-5)
+    assert sorted(path.name for path in bundle.iterdir()) == [CARD, WEIGHTS]
+
+
+def test_a_bundle_is_replaced_whole(bundle):
+    torch.manual_seed(5)
+    other = build("unet", 3, 1, base=4)
+    card = save_bundle(bundle, other, small_card(title="Another"))
+    again = load_bundle(bundle)
+    assert again.card == card
+    assert torch.equal(again.module.state_dict()["stem.0.weight"], other.state_dict()["stem.0.weight"])
+
+
+def test_what_was_not_observed_counts_as_the_mean_inside_and_is_not_observed_outside(bundle):
+    model, shown = load_bundle(bundle), chips(1, 3, 48, 48)
+    shown.pixels[0, 1, :, 24:] = torch.nan
+    assert model.logits(shown).isfinite().all()
+    probability = water_probability(model, shown)
+    assert torch.equal(probability.isnan(), shown.pixels.isnan().any(dim=1))
+    filled = shown.pixels.clone()
+    filled[0, 1, :, 24:] = 0.15  # the band's mean: 1500 / 10000
+    assert torch.allclose(model.logits(shown), model.logits(Chips(filled, BANDS)), atol=1e-5)
+
+
+def test_several_classes_give_the_probability_of_anything_but_the_first(tmp_path):
+    torch.manual_seed(2)
+    card = small_card(classes=("dry", "flood", "permanent"))
+    save_bundle(tmp_path, build("unet", 3, 3, base=4), card)
+    model, shown = load_bundle(tmp_path), chips(1, 3, 32, 32)
+    with torch.inference_mode():
+        expected = model.logits(shown).softmax(1)[:, 1:].sum(1)
+    assert torch.allclose(water_probability(model, shown), expected, atol=1e-6)
+
+
+# -- what is refused ------------------------------------------------------------------------------------------------
+
+
+def test_digital_numbers_for_reflectance_are_refused(bundle):
+    shown = chips(1, 3, 64, 64)
+    with pytest.raises(InputRangeError, match="reflectance"):
+        load_bundle(bundle).logits(Chips(shown.pixels * 10000, BANDS))
+
+
+@pytest.mark.parametrize("bands", [("nir", "green", "swir16"), ("green", "nir"), ()])
+def test_other_bands_are_refused(bundle, bands):
+    with pytest.raises(BandMismatchError, match="green, nir, swir16"):
+        load_bundle(bundle).logits(Chips(torch.rand(1, max(len(bands), 1), 32, 32), bands))
+
+
+def test_one_altered_byte_is_seen(bundle):
+    raw = bytearray((bundle / WEIGHTS).read_bytes())
+    raw[-1] ^= 1
+    (bundle / WEIGHTS).write_bytes(bytes(raw))
+    with pytest.raises(BundleError, match="sha256"):
+        load_bundle(bundle)
+
+
+def rewritten(bundle: Path, weights: dict[str, torch.Tensor]) -> Path:
+    """The bundle with other weights, and a card that claims them."""
+    save_file(weights, bundle / WEIGHTS)
+    card = yaml.safe_load((bundle / CARD).read_text())
+    (bundle / CARD).write_text(yaml.safe_dump(card | {"sha256": sha256_of(bundle / WEIGHTS)}))
+    return bundle
+
+
+def test_a_missing_an_unexpected_and_a_reshaped_key_are_named_with_the_count(bundle):
+    weights = load_file(bundle / WEIGHTS)
+    total = len(weights)
+    weights["renamed"] = weights.pop("head.bias")
+    weights["head.weight"] = weights["head.weight"][:, :2].contiguous()
+    with pytest.raises(CheckpointMismatchError) as caught:
+        load_bundle(rewritten(bundle, weights))
+    message = str(caught.value)
+    assert f"{total - 2} of {total} tensors matched" in message
+    assert all(part in message for part in ("head.bias", "renamed", "head.weight", "(1, 2, 1, 1) for (1, 4, 1, 1)"))
+    assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
+
+
+def test_saving_weights_of_another_network_is_refused(tmp_path, module):
+    with pytest.raises(CheckpointMismatchError, match="of another shape"):
+        save_bundle(tmp_path, module, small_card(architecture=Architecture(name="unet", options={"base": 8})))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("!!python/object/apply:os.system ['touch owned']", "not plain YAML"),
+        ("[" * 5000, "not plain YAML"),
+        ("\x00", "not plain YAML"),
+        ("name: x", "faults"),
+        ("just text", "the file"),
+        ("a: " + "x" * 1_000_001, "larger"),
+    ],
+    ids=["code", "deep", "binary", "incomplete", "scalar", "huge"],
+)
+def test_a_hostile_or_broken_card_is_refused(bundle, text, said):
+    (bundle / CARD).write_text(text)
+    with pytest.raises(BundleError, match=said):
+        load_bundle(bundle)
+    assert not Path("owned").exists()
+
+
+def test_a_pickle_under_the_weights_name_is_never_opened(bundle, module):
+    torch.save(module.state_dict(), bundle / WEIGHTS)
+    card = yaml.safe_load((bundle / CARD).read_text())
+    (bundle / CARD).write_text(yaml.safe_dump(card | {"sha256": sha256_of(bundle / WEIGHTS)}))
+    with pytest.raises(BundleError, match="not a safetensors file"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [{"name": "vnet"}, {"name": "unet", "options": {"colour": 3}}, {"name": "unet", "options": {"up": "sideways"}}],
+    ids=["unknown network", "unknown option", "impossible option"],
+)
+def test_a_card_of_a_network_that_cannot_be_built_is_refused(bundle, architecture):
+    card = yaml.safe_load((bundle / CARD).read_text())
+    (bundle / CARD).write_text(yaml.safe_dump(card | {"architecture": architecture}))
+    with pytest.raises(BundleError, match="cannot be built"):
+        load_bundle(bundle)
+
+
+def test_half_a_bundle_is_refused(bundle, tmp_path):
+    (bundle / WEIGHTS).unlink()
+    with pytest.raises(BundleError, match="incomplete"):
+        load_bundle(bundle)
+    with pytest.raises(BundleError, match="no model bundle"):
+        load_model(tmp_path)
+
+
+def test_a_card_without_a_hash_is_refused(bundle):
+    card = yaml.safe_load((bundle / CARD).read_text())
+    del card["sha256"]
+    (bundle / CARD).write_text(yaml.safe_dump(card))
+    with pytest.raises(BundleError, match="no sha256"):
+        load_bundle(bundle)
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path, module):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OutputNotWritableError, match="taken"):
+        save_bundle(tmp_path / "taken", module, small_card())
+    assert stat.S_ISREG((tmp_path / "taken").stat().st_mode)
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_without_weights_says_where_they_come_from():
+    with pytest.raises(WeightsMissingError, match="trained from scratch"):
+        load_model("unet")
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(UnknownNameError, match="mndwi"):
+        load_model("mdnwi")
+    with pytest.raises(UnknownNameError, match="no folder"):
+        load_model("some/where")
+
+
+# -- the predictor ---------------------------------------------------------------------------------------------------
+
+
+def test_a_predictor_travels_and_loads_once(bundle):
+    predictor = Predictor.of(bundle).seeing(gsd_m=10.0)
+    travelled = pickle.loads(pickle.dumps(predictor))
+    assert travelled == predictor
+    assert travelled.load() is predictor.load()
+    assert isinstance(predictor.load(), NetworkModel)
+    shown = chips(2, 3, 33, 65)
+    probability = travelled.probability(shown.pixels.numpy())
+    assert probability.dtype == np.float32
+    with torch.inference_mode():
+        expected = load_bundle(bundle).logits(shown).sigmoid()[:, 0].numpy()
+    assert np.allclose(probability, expected, atol=1e-6)
+    assert len(pickle.dumps(predictor)) < 1000
+
+
+def test_a_worker_with_another_bundle_in_that_folder_refuses(bundle):
+    predictor = Predictor.of(bundle)
+    torch.manual_seed(9)
+    save_bundle(bundle, build("unet", 3, 1, base=4), small_card())
+    from geoseg.models.inference import _Models
+
+    with pytest.raises(BundleError, match="another bundle"):
+        _Models().get(predictor)
+    assert Predictor.of(bundle).load().card.sha256 != predictor.load().card.sha256
+
+
+def test_a_settled_predictor_keeps_what_was_settled_and_a_plain_one_has_no_findings(bundle):
+    generator = np.random.default_rng(0)
+    scene = np.concatenate([generator.normal(-20, 1.5, (128, 64)), generator.normal(-9, 1.5, (128, 64))], axis=1)
+    predictor = Predictor.of("otsu")
+    settled = predictor.settled(predictor.load().survey(scene[None].astype(np.float32)))
+    assert pickle.loads(pickle.dumps(settled)).findings() == settled.findings()
+    assert settled.findings()["threshold_from"] == "tiles"
+    assert predictor.findings()["threshold_from"] == "default"
+    assert Predictor.of(bundle).findings() == {}
