@@ -23,9 +23,8 @@ from geoseg.readers.recipe import SceneRecipe
 S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 GDAL_SETTINGS: dict[str, str] = {
-    # No listing of the folder or bucket beside a file, and no look for files that are no rasters.
+    # No listing of the folder or bucket beside a remote file.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.jp2,.vrt",
     # GDAL itself tells passing errors (429, 5xx, a broken connection) from final ones (403, 404).
     "GDAL_HTTP_MAX_RETRY": "4",
     "GDAL_HTTP_RETRY_DELAY": "0.5",
@@ -99,12 +98,18 @@ def reaching(recipe: SceneRecipe, settings: tuple[tuple[str, str], ...]) -> Iter
 
     # rasterio hands the cache size to GDAL as a number, all else as text
     options: dict[str, str | int] = {key: int(text) if key == "GDAL_CACHEMAX" else text for key, text in settings}
+    if not _remote(recipe):
+        options["GDAL_DISABLE_READDIR_ON_OPEN"] = "FALSE"  # a person's own file may have its mask in a file beside it
     if recipe.s3_endpoint:
         options |= {"AWS_S3_ENDPOINT": recipe.s3_endpoint, "AWS_VIRTUAL_HOSTING": "FALSE"}
     elif recipe.access == "public":
         options["AWS_NO_SIGN_REQUEST"] = "YES"
     with rasterio.Env(**options):
         yield
+
+
+def _remote(recipe: SceneRecipe) -> bool:
+    return any(urlsplit(band.href).scheme not in ("", "file") for band in recipe.bands)
 
 
 def signer(recipe: SceneRecipe) -> Callable[[str], str]:

@@ -24,7 +24,7 @@ def touches(footprint: str, sight: Sight) -> bool:
         footprint: GeoJSON geometry (WGS 84) as text.
         sight: The rectangle.
     """
-    west, south, east, north = _degrees(sight.grid, sight.rows, sight.cols)
+    west, south, east, north = extent_deg(sight.grid, sight.rows, sight.cols)
     if not 0 <= east - west <= 180:  # across the antimeridian, or at a pole, a box in degrees says nothing
         return True
     return bool(_prepared(footprint).intersects(box(west, south, east, north)))
@@ -38,7 +38,8 @@ def _prepared(footprint: str) -> PreparedGeometry[BaseGeometry]:
 
 
 @lru_cache(maxsize=4096)
-def _degrees(grid: GeoBox, rows: tuple[int, int], cols: tuple[int, int]) -> tuple[float, float, float, float]:
+def extent_deg(grid: GeoBox, rows: tuple[int, int], cols: tuple[int, int]) -> tuple[float, float, float, float]:
+    """West, south, east, north of a rectangle of a grid; east is below west across the antimeridian."""
     bounds = grid[slice(*rows), slice(*cols)].boundingbox.bbox
     to_degrees = Transformer.from_crs(grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
     west, south, east, north = to_degrees.transform_bounds(*bounds, densify_pts=21)

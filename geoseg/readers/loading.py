@@ -8,10 +8,8 @@ PlanetScope items (odc-stac issue 235).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from odc.loader.types import RasterBandMetadata, RasterGroupMetadata
 
 from geoseg.readers.access import reaching, signer
+from geoseg.readers.footprint import extent_deg
 from geoseg.readers.raster import Sight, read_band, read_mask
 from geoseg.readers.recipe import BandRecipe, MaskRecipe, SceneRecipe
 
@@ -65,7 +64,7 @@ def load_seen(recipe: SceneRecipe, sight: Sight, *, settings: Settings) -> NDArr
 
 def _loaded(recipe: SceneRecipe, layers: Layers, sight: Sight, settings: Settings) -> list[NDArray[Any]]:
     loaded = odc.stac.load(
-        [_lean_item(recipe, tuple(layers.items()))],
+        [_lean_item(recipe, layers, sight)],
         bands=list(layers),
         geobox=sight.geobox,
         chunks=None,
@@ -76,11 +75,17 @@ def _loaded(recipe: SceneRecipe, layers: Layers, sight: Sight, settings: Setting
     return [loaded[name].to_numpy()[0] for name in layers]
 
 
-@lru_cache(maxsize=1024)
-def _lean_item(recipe: SceneRecipe, layers: tuple[tuple[str, Layer], ...]) -> pystac.Item:
-    """The scene as an item of one asset per layer: all that odc-stac has to know."""
-    item = pystac.Item(recipe.id, json.loads(recipe.footprint), None, recipe.time, {})
-    for name, layer in layers:
+def _lean_item(recipe: SceneRecipe, layers: Layers, sight: Sight) -> pystac.Item:
+    """The scene as an item of one asset per layer: all that odc-stac has to know.
+
+    Its outline is the rectangle: whether the scene reaches that far has been decided before, with a margin, and where
+    it ends the files themselves say better than the item's outline.
+    """
+    west, south, east, north = extent_deg(sight.grid, sight.rows, sight.cols)
+    east += 360 if east < west else 0
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    item = pystac.Item(recipe.id, {"type": "Polygon", "coordinates": [ring]}, None, recipe.time, {})
+    for name, layer in layers.items():
         item.add_asset(name, pystac.Asset(layer.href, media_type=pystac.MediaType.COG, roles=["data"]))
     return item
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio._path import _parse_path
 from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geoseg.errors import MissingBandError, SceneUnreadableError
@@ -29,7 +30,8 @@ from geoseg.readers.validity import hidden_pixels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rasterio.io import DatasetReader
+DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
+"""Formats that hold pixels. Never VRT and the like: a file that names other files could name this machine's."""
 
 MAX_SIDE_PX = 400_000
 """No product has longer sides (NAIP has 12,000, a whole Sentinel-1 pass 60,000): more is an attack or an error."""
@@ -239,12 +241,17 @@ def _open_checked(path: str) -> DatasetReader:
     with warnings.catch_warnings():
         # a file without a place on Earth is refused below, in our own words
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(path)
+        dataset = _restricted(path)
     fault = _fault(dataset)
     if fault:
         dataset.close()
         raise SceneUnreadableError(f"{scrubbed(path.removeprefix('/vsicurl/'))} {fault}.")
     return dataset
+
+
+def _restricted(path: str) -> DatasetReader:
+    """Open with the formats of ``DRIVERS`` and no other; ``rasterio.open`` would take one of them only."""
+    return DatasetReader(_parse_path(path), driver=list(DRIVERS))
 
 
 def _fault(dataset: DatasetReader) -> str | None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+import rasterio.shutil
+from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
 
 from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownError
 from geoseg.readers import Cube, Failure
@@ -121,6 +126,67 @@ def test_a_file_without_a_place_on_earth_is_a_failure(make_scene, data):
     scene.item["assets"]["B03"]["href"] = str(amplitude)
     (failure,) = Cube.of([scene], grid(40, 40), ("green",), instant=DAY).tile(0, 0).failures
     assert "no CRS" in failure.reason
+
+
+def test_a_file_that_names_other_files_is_not_opened(make_scene, tmp_path):
+    scene = make_scene(assets=layers(flat(1500)))
+    asset = scene.item["assets"]["B03"]
+    disguised = tmp_path / "disguised.tif"
+    rasterio.shutil.copy(asset["href"], disguised, driver="VRT")
+    asset["href"] = str(disguised)
+    (failure,) = Cube.of([scene], grid(40, 40), ("green",), instant=DAY).tile(0, 0).failures
+    assert "disguised.tif cannot be read" in failure.reason
+
+
+def test_a_mask_in_a_file_beside_counts(make_scene):
+    scene = make_scene(assets=layers(flat(1500)), nodata=None)
+    path = scene.item["assets"]["B03"]["href"]
+    valid = np.full((40, 40), 255, dtype=np.uint8)
+    valid[:7] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
+        file.write_mask(valid)
+    assert Path(path + ".msk").exists()
+    pixels = Cube.of([scene], grid(40, 40), ("green",), instant=DAY).tile(0, 0)
+    np.testing.assert_array_equal(pixels.source == 0, valid > 0)
+
+
+def test_a_mask_inside_the_file_counts(make_scene):
+    scene = make_scene(assets=layers(flat(1500)), nodata=None)
+    valid = np.full((40, 40), 255, dtype=np.uint8)
+    valid[:, :9] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(scene.item["assets"]["B03"]["href"], "r+") as file:
+        file.write_mask(valid)
+    pixels = Cube.of([scene], grid(40, 40), ("green",), instant=DAY).tile(0, 0)
+    np.testing.assert_array_equal(pixels.source == 0, valid > 0)
+
+
+def test_an_outline_that_is_drawn_a_little_too_tight_loses_nothing(make_scene):
+    scene = make_scene(assets=layers(flat(1500)))
+    west, south, east, north = scene.bbox
+    aside = replace(scene, bbox=(west + 0.012, south, east + 0.012, north))
+    assert aside.bbox[0] > east
+    pixels = Cube.of([aside], grid(40, 40), ("green",), instant=DAY).tile(0, 0)
+    assert (pixels.source == 0).all()
+
+
+def test_a_scene_whose_outline_is_elsewhere_is_not_opened(make_scene):
+    scene = make_scene(assets=layers(flat(1500)))
+    elsewhere = replace(scene, bbox=(100.0, 10.0, 101.0, 11.0))
+    for asset in scene.item["assets"].values():
+        Path(asset["href"]).unlink()
+    pixels = Cube.of([elsewhere], grid(40, 40), ("green",), instant=DAY).tile(0, 0)
+    assert pixels.failures == ()
+    assert (pixels.source == 255).all()
+
+
+@pytest.mark.parametrize(("crs", "x", "y"), [("EPSG:32760", 833_000, 8_000_000), ("EPSG:3413", 0, 0)])
+def test_the_antimeridian_and_the_pole_are_places_like_others(make_scene, crs, x, y):
+    there = GeoBox((40, 40), Affine(10, 0, x - 200, 0, -10, y + 200), crs)
+    coarse = GeoBox((20, 20), Affine(20, 0, x - 200, 0, -20, y + 200), crs)
+    classes = np.full((20, 20), CLEAR, dtype=np.uint8)
+    scene = make_scene(assets={"B03": (flat(1500), there), "SCL": (classes, coarse)})
+    pixels = Cube.of([scene], there, ("green",), instant=DAY, tile_px=16).tile(1, 1)
+    assert (pixels.source == 0).all()
 
 
 def test_a_tile_without_any_scene_is_not_observed(make_scene):
