@@ -30,6 +30,7 @@ def planet_data_api(url: str) -> Iterator[Any]:
     try:
         from planet import Auth, Session
         from planet.exceptions import InvalidAPIKey, NoPermission, PlanetError
+        from planet.specs import FetchBundlesSpecError
         from planet.sync.data import DataAPI
     except ImportError:
         raise SearchFailedError("Searching Planet wants its SDK: pip install 'geoseg[planet]'.") from None
@@ -46,7 +47,7 @@ def planet_data_api(url: str) -> Iterator[Any]:
         raise MissingCredentialsError(
             f"Planet does not take the key in {KEY} for this ({type(error).__name__})."
         ) from None
-    except (PlanetError, httpx.HTTPError) as error:
+    except (PlanetError, FetchBundlesSpecError, httpx.HTTPError) as error:
         raise SearchFailedError(
             f"Planet's Data API did not answer as expected ({type(error).__name__}). Try again later."
         ) from None

@@ -237,7 +237,7 @@ def test_a_parquet_that_is_no_index(tmp_path):
 def test_a_catalogue_that_serves_only_what_cannot_be_mapped_says_why():
     with pytest.raises(BadOptionError, match="uncalibrated amplitude"):
         find_scenes(AREA, MAY, "s1", "earth-search")
-    with pytest.raises(BadOptionError, match="cdse serves no aerial .* --catalog planetary-computer does"):
+    with pytest.raises(BadOptionError, match=r"cdse serves no aerial .* --catalog planetary-computer does"):
         find_scenes(AREA, MAY, "aerial", "cdse")
     with pytest.raises(BadOptionError, match="uncalibrated amplitude"):
         find_items(AREA, None, "planetary-computer/sentinel-1-grd")

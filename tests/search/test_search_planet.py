@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from planet.specs import PRODUCT_BUNDLES
 
-import geoseg.search.find as find
 from geoseg.catalog.collections import collections
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError, SearchFailedError
 from geoseg.request import Area, Dates
+from geoseg.scene import Scene
 from geoseg.search import download_scene, find_scenes, planet_download
 from geoseg.search.planet_data import stac_item
 
@@ -25,26 +26,34 @@ def features(data):
 
 
 @pytest.fixture
-def planet(server, features, monkeypatch):
+def data_api(server, features, monkeypatch):
     """Planet, on this machine: the record's address changed, everything else as it is."""
     record = collections()["planet/psscene"]
     here = record.model_copy(update={"source": record.source.model_copy(update={"url": server.url})})
     monkeypatch.setitem(collections(), "planet/psscene", here)
     monkeypatch.setenv("PL_API_KEY", KEY)
+    # the SDK fetches the list of item types from api.planet.com before it asks for any
+    monkeypatch.setattr(PRODUCT_BUNDLES, "cache", {"item_types": {"PSScene"}}, raising=False)
     server.says("/quick-search", {"features": features, "_links": {}})
     return server
 
 
-def test_scenes_are_found(planet):
+def test_scenes_are_found(data_api):
     found = find_scenes(AREA, DAY, "planetscope")
     assert [scene.id for scene in found.scenes] == ["20220125_075509_67_1061", "20220125_075511_17_1061"]
     assert {scene.collection for scene in found.scenes} == {"planet/psscene"}
-    asked = json.loads(planet.asked[0][2])
+    asked = json.loads(data_api.asked[0][2])
     kinds = {clause["type"]: clause for clause in asked["filter"]["config"]}
     assert asked["item_types"] == ["PSScene"]
     assert kinds["GeometryFilter"]["config"] == AREA.geojson
     assert kinds["DateRangeFilter"]["config"]["gte"].startswith("2022-01-25T00:00:00")
     assert KEY not in json.dumps([dict(scene.item) for scene in found.scenes])
+
+
+def test_a_planet_that_cannot_be_reached_is_an_error_of_ours(data_api, monkeypatch):
+    monkeypatch.delattr(PRODUCT_BUNDLES, "cache")
+    with pytest.raises(SearchFailedError, match="FetchBundlesSpecError"):
+        find_scenes(AREA, DAY, "planetscope")
 
 
 def test_without_a_key_one_is_told_what_to_set():
@@ -55,38 +64,38 @@ def test_without_a_key_one_is_told_what_to_set():
 @pytest.mark.parametrize(
     ("status", "error"), [(401, MissingCredentialsError), (403, MissingCredentialsError), (400, SearchFailedError)]
 )
-def test_a_refusal_never_shows_the_key(planet, status, error):
-    planet.answers["/quick-search"] = [(status, {}, b'{"message": "no"}')]
+def test_a_refusal_never_shows_the_key(data_api, status, error):
+    data_api.answers["/quick-search"] = [(status, {}, b'{"message": "no"}')]
     with pytest.raises(error) as caught:
         find_scenes(AREA, DAY, "planetscope")
     assert KEY not in str(caught.value)
 
 
-def test_an_answer_that_is_no_scene(planet):
-    planet.answers["/quick-search"] = [(200, {}, b'{"features": [1], "_links": {}}')]
+def test_an_answer_that_is_no_scene(data_api):
+    data_api.answers["/quick-search"] = [(200, {}, b'{"features": [1], "_links": {}}')]
     with pytest.raises(SearchFailedError, match="no scene"):
         find_scenes(AREA, DAY, "planetscope")
 
 
-def serve_assets(planet, scene_id, names):
+def serve_assets(data_api, scene_id, names):
     """Assets that become active on the second look."""
     there = {}
     for name in names:
-        link = f"{planet.url}/assets/{name}"
+        link = f"{data_api.url}/assets/{name}"
         waiting = {"status": "activating", "_links": {"_self": link, "activate": f"{link}/activate"}}
         there[name] = {**waiting, "status": "inactive"}
-        planet.answers[f"/assets/{name}/activate"] = [(202, {}, b"")]
-        planet.says(f"/assets/{name}", waiting)
-        planet.says(
-            f"/assets/{name}", {**waiting, "status": "active", "location": f"{planet.url}/files/{name}?token=secret"}
+        data_api.answers[f"/assets/{name}/activate"] = [(202, {}, b"")]
+        data_api.says(f"/assets/{name}", waiting)
+        data_api.says(
+            f"/assets/{name}", {**waiting, "status": "active", "location": f"{data_api.url}/files/{name}?token=secret"}
         )
-        planet.answers[f"/files/{name}"] = [(200, {}, f"bytes of {name}".encode())]
-    planet.says(f"/item-types/PSScene/items/{scene_id}/assets", there)
+        data_api.answers[f"/files/{name}"] = [(200, {}, f"bytes of {name}".encode())]
+    data_api.says(f"/item-types/PSScene/items/{scene_id}/assets", there)
 
 
-def test_a_scene_is_activated_and_downloaded_once(planet):
+def test_a_scene_is_activated_and_downloaded_once(data_api):
     scene = find_scenes(AREA, DAY, "planetscope").scenes[0]
-    serve_assets(planet, scene.id, ["ortho_analytic_4b_sr", "ortho_udm2", "ortho_visual"])
+    serve_assets(data_api, scene.id, ["ortho_analytic_4b_sr", "ortho_udm2", "ortho_visual"])
     seen = []
     folder = download_scene(scene, report=seen.append, poll_s=0)
     files = {path.name: path.read_text() for path in folder.iterdir()}
@@ -95,24 +104,24 @@ def test_a_scene_is_activated_and_downloaded_once(planet):
         f"{scene.id}_3B_udm2.tif": "bytes of ortho_udm2",
     }
     assert (seen[-1].done, seen[-1].total) == (2, 2)
-    asked = len([path for _, path, _, _ in planet.asked if path.startswith("/files/")])
+    asked = len([path for _, path, _, _ in data_api.asked if path.startswith("/files/")])
     assert download_scene(scene, poll_s=0) == folder
-    assert len([path for _, path, _, _ in planet.asked if path.startswith("/files/")]) == asked == 2
+    assert len([path for _, path, _, _ in data_api.asked if path.startswith("/files/")]) == asked == 2
 
 
-def test_what_never_becomes_active_leaves_nothing_behind(planet, monkeypatch):
+def test_what_never_becomes_active_leaves_nothing_behind(data_api, monkeypatch):
     monkeypatch.setattr(planet_download, "MOST_POLLS", 2)
     scene = find_scenes(AREA, DAY, "planetscope").scenes[1]
-    serve_assets(planet, scene.id, ["ortho_analytic_4b_sr", "ortho_udm2"])
-    planet.answers["/assets/ortho_analytic_4b_sr"] = planet.answers["/assets/ortho_analytic_4b_sr"][:1]
+    serve_assets(data_api, scene.id, ["ortho_analytic_4b_sr", "ortho_udm2"])
+    data_api.answers["/assets/ortho_analytic_4b_sr"] = data_api.answers["/assets/ortho_analytic_4b_sr"][:1]
     with pytest.raises(SceneUnreadableError, match="was not ready"):
         download_scene(scene, poll_s=0)
     assert not list(planet_download.cache_folder("planet", scene.id).iterdir())
 
 
-def test_what_the_account_may_not_have_is_said(planet, features):
+def test_what_the_account_may_not_have_is_said(data_api, features):
     features[0]["_permissions"] = ["assets.ortho_visual:download"]
-    planet.answers["/quick-search"] = [(200, {}, json.dumps({"features": features[:1], "_links": {}}).encode())]
+    data_api.answers["/quick-search"] = [(200, {}, json.dumps({"features": features[:1], "_links": {}}).encode())]
     with pytest.raises(MissingCredentialsError, match="may not download"):
         download_scene(find_scenes(AREA, DAY, "planetscope").scenes[0])
 
@@ -124,5 +133,5 @@ def test_radiance_comes_with_its_metadata(features):
             "_permissions": [f"assets.{n}:download" for n in ("ortho_analytic_4b", "ortho_analytic_4b_xml")],
         }
     )
-    scene = find.Scene("x", "planet/psscene", "planetscope", DAY.middle, AREA.bbox, item=item)
+    scene = Scene("x", "planet/psscene", "planetscope", DAY.middle, AREA.bbox, item=item)
     assert planet_download.wanted_assets(scene) == ("ortho_analytic_4b", "ortho_analytic_4b_xml")
