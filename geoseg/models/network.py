@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Literal, Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 
 from geoseg.catalog.cards import BandStatistics, ModelCard
 from geoseg.models.protocol import Chips
 from geoseg.models.units import check_chips
+
+
+@runtime_checkable
+class ReadsAcquisition(Protocol):
+    """A module whose call takes how the imagery was acquired (the foundation encoders)."""
+
+    reads_acquisition: Literal[True]
+
+    def __call__(
+        self, x: Tensor, *, gsd_m: float | None, time: datetime | None, latlon: tuple[float, float] | None
+    ) -> Tensor:
+        """Logits of normalised chips; what is None is unknown."""
 
 
 class NetworkModel:
@@ -35,7 +50,10 @@ class NetworkModel:
         return torch.addcmul(self._shift, pixels, self._factor).nan_to_num_(nan=0.0)
 
     def _asked(self, chips: Chips, normalised: Tensor) -> Tensor:
-        logits: Tensor = self.module(normalised)
+        if isinstance(self.module, ReadsAcquisition):
+            logits: Tensor = self.module(normalised, gsd_m=chips.gsd_m, time=chips.time, latlon=chips.latlon)
+        else:
+            logits = self.module(normalised)
         return logits
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geoseg.catalog.cards import ModelCard, cards
+from geoseg.catalog.encoders import encoder_names
 from geoseg.errors import BadOptionError, UnknownNameError, WeightsMissingError
 from geoseg.models.protocol import SegmentationModel
 
@@ -32,6 +33,8 @@ MODULES = {
     "unet": "geoseg.models.cnn.unet",
 }
 """Architecture -> module that registers it."""
+
+MODULES |= dict.fromkeys(encoder_names(), "geoseg.models.foundation")
 
 _networks: dict[str, Builder] = {}
 _baselines: dict[str, Callable[..., SegmentationModel]] = {}

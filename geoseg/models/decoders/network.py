@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from geoseg.models.decoders.protocol import Decoder
 from geoseg.models.encoders.acquisition import LatLon, Times
 from geoseg.models.encoders.padding import crop, pad_to_cells
-from geoseg.models.encoders.protocol import PatchEncoder
+from geoseg.models.encoders.protocol import Features, PatchEncoder
 
 
 class SegmentationNetwork(nn.Module):
@@ -26,6 +26,9 @@ class SegmentationNetwork(nn.Module):
         taps: Blocks whose output the decoder reads. None: the encoder's choice, the deepest ones first.
         frozen: The encoder is not trained: no gradients, no dropout, its parameters do not ask for any.
     """
+
+    reads_acquisition: Literal[True] = True
+    """Its call takes ``gsd_m``, ``time`` and ``latlon``."""
 
     def __init__(
         self,
@@ -78,8 +81,24 @@ class SegmentationNetwork(nn.Module):
             float32 (batch, class, y, x) at the size of ``x``.
         """
         image = pad_to_cells(torch.nan_to_num(x, nan=0.0), self.encoder.patch, self.decoder.fewest_cells)
+        features = self.features(image, wavelengths_um=wavelengths_um, gsd_m=gsd_m, time=time, latlon=latlon)
+        logits = self.decoder(features, image)
+        if logits.shape[-2:] != image.shape[-2:]:
+            logits = F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        return crop(logits, (x.shape[-2], x.shape[-1]))
+
+    def features(
+        self,
+        image: Tensor,
+        *,
+        wavelengths_um: Sequence[float] | None = None,
+        gsd_m: float | None = None,
+        time: Times | None = None,
+        latlon: LatLon | None = None,
+    ) -> Features:
+        """What the decoder is given; arguments as in :meth:`forward`, the image whole cells without NaN."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features = self.encoder.encode(
+            return self.encoder.encode(
                 image,
                 wavelengths_um=self.wavelengths_um if wavelengths_um is None else wavelengths_um,
                 gsd_m=self.gsd_m if gsd_m is None else gsd_m,
@@ -87,7 +106,3 @@ class SegmentationNetwork(nn.Module):
                 latlon=latlon,
                 taps=self.taps,
             )
-        logits = self.decoder(features, image)
-        if logits.shape[-2:] != image.shape[-2:]:
-            logits = F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
-        return crop(logits, (x.shape[-2], x.shape[-1]))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from geoseg.catalog.cards import BEFORE
 from geoseg.catalog.encoders import BandInput, EncoderFamily, encoder_facts
 from geoseg.catalog.sensors import sensor as sensor_record
-from geoseg.errors import BandMismatchError
+from geoseg.errors import BadOptionError, BandMismatchError
 from geoseg.models.encoders.positions import Policy
 from geoseg.models.encoders.protocol import PatchEncoder
 
@@ -32,6 +31,7 @@ def build_encoder(
 
     Raises:
         UnknownNameError: No such encoder.
+        BadOptionError: An option that this encoder has not.
     """
     family, variant = encoder_facts(name)
     policy: Policy = positions or family.positions
@@ -42,7 +42,12 @@ def build_encoder(
         size = prithvi.SIZES[variant.size]
         return prithvi.Prithvi(size, bands=bands, positions=policy, norm_epsilon=epsilon, depth=depth)
     if norm_epsilon is not None:
-        raise ValueError(f"norm_epsilon {norm_epsilon:g} is no option of {name}: only Prithvi's weights differ in it.")
+        raise BadOptionError(
+            f"norm_epsilon {norm_epsilon:g} is no option of {name}: only Prithvi's weights differ in it."
+        )
+    if positions not in {None, family.positions} and family.builder in {"clay", "dofa-v2"}:
+        why = "are computed for every size" if family.builder == "clay" else "are learned and follow no formula"
+        raise BadOptionError(f"positions {positions!r} is no option of {name}: its positions {why}.")
     if family.builder == "clay":
         from geoseg.models.encoders import clay
 
@@ -51,8 +56,6 @@ def build_encoder(
 
     if family.builder == "dofa":
         return dofa.Dofa(dofa.SIZES[variant.size], positions=policy, depth=depth)
-    if policy != family.positions:
-        raise ValueError(f"positions {policy!r} is no option of {name}: its positions are learned and have no formula.")
     return dofa.DofaV2(dofa.V2_SIZES[variant.size], depth=depth)
 
 
@@ -86,4 +89,4 @@ def _known(name: str, family: EncoderFamily, sensor: str, band: str, *, radar: b
     if wavelength_um is None and not (radar and family.bands):
         cure = "Add the option radar to give it the mean of its kernels." if family.bands else "Choose another encoder."
         raise BandMismatchError(f"{name} never saw {sensor}'s {band}, which is radar and has no wavelength. {cure}")
-    return cast(BandInput, told.model_copy(update={"wavelength_um": wavelength_um}))
+    return told.model_copy(update={"wavelength_um": wavelength_um})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation
-from geoseg.catalog.encoders import BandInput, SensorInput, encoder_facts
+from geoseg.catalog.encoders import BandInput, EncoderFamily, SensorInput, Variant, encoder_facts
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import BandMismatchError
 from geoseg.models.encoders.build import known_bands
@@ -20,6 +20,7 @@ def encoder_card(
     decoder: str | None = None,
     classes: Sequence[str] = ("water",),
     statistics: Mapping[str, BandStatistics] | None = None,
+    radar: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> ModelCard:
     """What a network of this encoder reads and how it is normalised.
@@ -31,17 +32,18 @@ def encoder_card(
         decoder: None: the one of the encoder's paper.
         classes: Names of the output classes.
         statistics: Of bands whose statistics nobody published, in the sensor's unit times the family's scale.
-        options: More options of :func:`geoseg.models.decoders.build.build_network`.
+        radar: Give radar to an optical encoder, on purpose.
+        options: More options of :func:`geoseg.models.foundation.build_network`.
 
     Raises:
         UnknownNameError: No such encoder or sensor.
         BandMismatchError: A band that it cannot read, or whose statistics are unknown and were not given.
     """
-    family, _ = encoder_facts(name)
+    family, variant = encoder_facts(name)
     record = sensor_record(sensor)
     known = family.sensors.get(sensor) or SensorInput(unit=record.unit, bands={"none": BandInput()})
     read = tuple(bands) if bands else _published(name, sensor, known)
-    inputs = known_bands(name, sensor, read, radar=bool((options or {}).get("radar")))
+    inputs = known_bands(name, sensor, read, radar=radar)
     given = statistics or {}
     normalisation = {
         band: given[band] if band in given else _statistics(name, sensor, band, one, known.scale)
@@ -52,7 +54,7 @@ def encoder_card(
         name=name,
         title=f"{family.title}; {head} decoder",
         family="foundation",
-        architecture=Architecture(name=name, options={"sensor": sensor, "decoder": head, **(options or {})}),
+        architecture=Architecture(name=name, options={**_options(family, inputs, head), **(options or {})}),
         sensors=(sensor,),
         bands=read,
         unit=record.unit,
@@ -60,9 +62,31 @@ def encoder_card(
         classes=tuple(classes),
         chip_px=family.chip_px,
         overlap_px=family.chip_px // 4,
+        weights_from=_source(name, variant),
         limits=family.limits,
         licence=family.licence,
         references=family.references,
+    )
+
+
+def _options(family: EncoderFamily, inputs: Sequence[BandInput], decoder: str) -> dict[str, Any]:
+    """What the features depend on, spelled out, so that a bundle stays what it is when a default changes."""
+    wavelengths = [one.wavelength_um for one in inputs]
+    options: dict[str, Any] = {"decoder": decoder}
+    if None not in wavelengths:
+        options["wavelengths_um"] = wavelengths
+    options["positions"] = family.positions
+    if family.norm_epsilon is not None:
+        options["norm_epsilon"] = family.norm_epsilon
+    return options
+
+
+def _source(name: str, variant: Variant) -> str:
+    if variant.file is None:
+        return "None were ever released for it, it is trained from scratch."
+    return (
+        f"Those of its encoder are {variant.file.file} of {variant.file.repository} on the hub, and "
+        f"`geoseg models fetch {name}` brings them; the decoder is trained."
     )
 
 
