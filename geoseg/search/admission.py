@@ -242,7 +242,9 @@ def _checked(href: object, offer: Offer, record: Collection, *, opened: bool) ->
 
 def _kept(item: dict[str, Any], assets: dict[str, dict[str, Any]], bbox: BBox) -> dict[str, Any]:
     """The item without its links, whose addresses nobody checked."""
-    plain = {key: item[key] for key in ("type", "stac_version", "stac_extensions", "id", "collection") if key in item}
+    plain: dict[str, Any] = {
+        key: item[key] for key in ("type", "stac_version", "stac_extensions", "id", "collection") if key in item
+    }
     return {
         **plain,
         "bbox": list(bbox),

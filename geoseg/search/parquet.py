@@ -50,12 +50,13 @@ def _filter(schema: Any, query: Query) -> Any:
         west, south, east, north = query.area.bbox
         corner = {name: pc.field("bbox", name) for name in ("xmin", "ymin", "xmax", "ymax")}
         clauses += [corner["xmin"] <= east, corner["xmax"] >= west, corner["ymin"] <= north, corner["ymax"] >= south]
-    if query.dates is not None and "datetime" in schema.names and pa.types.is_timestamp(schema.field("datetime").type):
-        first, last = query.dates.interval
+    if query.dates is not None and "datetime" in schema.names:
         kind = schema.field("datetime").type
-        time = pc.field("datetime")
-        # an item without one instant (start and end instead) is judged afterwards
-        clauses.append(time.is_null() | ((time >= pa.scalar(first, kind)) & (time <= pa.scalar(last, kind))))
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            first, last = query.dates.interval
+            time = pc.field("datetime")
+            # an item without one instant (start and end instead) is judged afterwards
+            clauses.append(time.is_null() | ((time >= pa.scalar(first, kind)) & (time <= pa.scalar(last, kind))))
     if not clauses:
         return None
     whole = clauses[0]

@@ -9,6 +9,7 @@ import pytest
 from stac_samples import item, with_href
 
 import geoseg.search.web as web
+from geoseg.catalog.collections import collections
 from geoseg.errors import AreaTooLargeError, NoScenesError, SearchFailedError
 from geoseg.request import Area, Dates
 from geoseg.search import find_scenes
@@ -39,6 +40,31 @@ def test_pages_are_followed(server):
     asked = json.loads(server.asked[1][2])
     assert asked["bbox"] == list(AREA.bbox)
     assert asked["datetime"] == "2024-05-01T00:00:00Z/2024-05-08T23:59:59Z"
+
+
+def test_a_named_catalogue_is_asked_for_its_collections(server, data, monkeypatch):
+    """Earth Search serves one granule in two collections: both are asked for, Collection 1 is used."""
+    names = ("sentinel-2-l2a", "sentinel-2-c1-l2a")
+    files = {name: data / "stac_items" / f"earth-search-aws-element84-com_v1__{name}.json" for name in names}
+    items = {name: json.loads(path.read_text()) for name, path in files.items()}
+    for name in names:
+        record = collections()[f"earth-search/{name}"]
+        source = record.source.model_copy(update={"url": server.url})
+        monkeypatch.setitem(collections(), f"earth-search/{name}", record.model_copy(update={"source": source}))
+    server.answers["/search"] = lambda path, body: (
+        200,
+        {},
+        json.dumps(page(items[json.loads(body)["collections"][0]])).encode(),
+    )
+    area, day = Area.from_bbox((-59.5, -60.45, -59.3, -60.35)), Dates.parse("2025-07-31")
+    found = find_scenes(area, day, "s2", "earth-search")
+    assert [scene.collection for scene in found.scenes] == ["earth-search/sentinel-2-c1-l2a"]
+    assert [each.id for each in found.left_out] == ["S2B_20EPT_20250731_0_L2A"]
+    alone = find_scenes(area, day, "s2", "earth-search/sentinel-2-l2a")
+    assert [scene.id for scene in alone.scenes] == ["S2B_20EPT_20250731_0_L2A"]
+    items["sentinel-2-c1-l2a"]["assets"]["scl"]["href"] = "https://evil.example.org/scl.tif"
+    with pytest.raises(NoScenesError, match=r"evil\.example\.org, which is no host of earth-search"):
+        find_scenes(area, day, "s2", "earth-search/sentinel-2-c1-l2a")
 
 
 def test_a_search_by_get(server):

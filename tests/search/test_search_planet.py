@@ -9,6 +9,8 @@ from planet.specs import PRODUCT_BUNDLES
 
 from geoseg.catalog.collections import collections
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError, SearchFailedError
+from geoseg.ingest.add import add
+from geoseg.ingest.product import Options
 from geoseg.request import Area, Dates
 from geoseg.scene import Scene
 from geoseg.search import download_scene, find_scenes, planet_download
@@ -26,12 +28,13 @@ def features(data):
 
 
 @pytest.fixture
-def data_api(server, features, monkeypatch):
+def data_api(server, features, monkeypatch, tmp_path):
     """Planet, on this machine: the record's address changed, everything else as it is."""
     record = collections()["planet/psscene"]
     here = record.model_copy(update={"source": record.source.model_copy(update={"url": server.url})})
     monkeypatch.setitem(collections(), "planet/psscene", here)
     monkeypatch.setenv("PL_API_KEY", KEY)
+    monkeypatch.setenv("GEOSEG_CACHE", str(tmp_path / "cache"))
     # the SDK fetches the list of item types from api.planet.com before it asks for any
     monkeypatch.setattr(PRODUCT_BUNDLES, "cache", {"item_types": {"PSScene"}}, raising=False)
     server.says("/quick-search", {"features": features, "_links": {}})
@@ -107,6 +110,21 @@ def test_a_scene_is_activated_and_downloaded_once(data_api):
     asked = len([path for _, path, _, _ in data_api.asked if path.startswith("/files/")])
     assert download_scene(scene, poll_s=0) == folder
     assert len([path for _, path, _, _ in data_api.asked if path.startswith("/files/")]) == asked == 2
+
+
+def test_a_download_is_an_order_that_can_be_catalogued(data_api, data, tmp_path):
+    """A real AnalyticMS_SR file through Planet's interface: searched, downloaded, added, and found again on disk."""
+    scene = find_scenes(AREA, DAY, "planetscope").scenes[0]
+    serve_assets(data_api, scene.id, ["ortho_analytic_4b_sr", "ortho_udm2"])
+    image = next(path for path in (data / "planetscope" / "deering").glob("*SR*.tif"))
+    data_api.answers["/files/ortho_analytic_4b_sr"] = [(200, {}, image.read_bytes())]
+    folder = download_scene(find_scenes(AREA, DAY, "planetscope").scenes[0], poll_s=0)
+    (folder / f"{scene.id}_3B_udm2.tif").unlink()  # this server's is no image
+    made = add([folder], tmp_path / "mine", Options(sensor="planetscope"))
+    assert [each["id"] for each in made.items] == [scene.id]
+    again = find_scenes(Area.from_bbox(made.items[0]["bbox"]), DAY, "planetscope", str(tmp_path / "mine"))
+    assert [(found.id, found.collection) for found in again.scenes] == [(scene.id, "local/planetscope")]
+    assert again.scenes[0].time.date() == scene.time.date()
 
 
 def test_what_never_becomes_active_leaves_nothing_behind(data_api, monkeypatch):
