@@ -32,7 +32,7 @@ MODULES = {
     "sar-change": "geoseg.models.classical.sar_change",
     "unet": "geoseg.models.cnn.unet",
 }
-"""Architecture -> module that registers it."""
+"""Architecture -> module that registers it. Networks on foundation encoders bear the encoder's name."""
 
 MODULES |= dict.fromkeys(encoder_names(), "geoseg.models.foundation")
 
@@ -111,7 +111,7 @@ def load_model(name_or_folder: str | Path, *, device: str = "cpu") -> Segmentati
             return build_baseline(card)
         raise WeightsMissingError(
             f"The weights of {name} are not here. {card.weights_from or 'None are published.'} "
-            "Then give the bundle's folder as --model."
+            "Give a trained bundle's folder as --model."
         )
     if not Path(name_or_folder).is_dir():
         if {"/", "\\"} & set(name):

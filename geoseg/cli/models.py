@@ -1,0 +1,128 @@
+"""``geoseg models``: what can map, what it reads, where its weights are, and whether they are whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="List and show models, fetch and verify weights, export a trained model.",
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+ModelArgument = Annotated[str, typer.Argument(help="A model's name, or a bundle's folder.", metavar="NAME|FOLDER")]
+
+
+@app.command("list", epilog="Examples: [cyan]geoseg models list[/cyan]  |  [cyan]geoseg models list --sensor s1[/cyan]")
+def list_(
+    sensor: Annotated[str | None, typer.Option(help="Only models that read this sensor.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """List every model: family, parameters, sensors, licence, and whether its weights are here."""
+    from geoseg.catalog.sensors import sensor as sensor_record
+    from geoseg.models.listing import listed
+
+    if sensor is not None:
+        sensor_record(sensor)  # an unknown name is refused, rather than listed as having no model
+    rows = [row for row in listed() if sensor is None or sensor in row.sensors]
+    if json_:
+        typer.echo(json.dumps({"models": [asdict(row) for row in rows]}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("model", no_wrap=True)  # a name is there to be copied
+    table.add_column("family", no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    for heading in ("weights", "sensors", "licence"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        size = f"{row.parameters_m:,.2f} M" if row.parameters_m else "-"
+        table.add_row(row.name, row.family, size, row.weights, " ".join(row.sensors), row.licence)
+    Console().print(table)
+
+
+@app.command(
+    no_args_is_help=True,
+    epilog="Examples: [cyan]geoseg models show otsu[/cyan]  |  [cyan]geoseg models show unet[/cyan]",
+)
+def show(name: ModelArgument, json_: JsonOption = False) -> None:
+    """Show a model: bands in order, unit, normalisation, chip size, parameters, known failures, references."""
+    from geoseg.models.listing import described
+
+    record = described(name)
+    if json_:
+        typer.echo(json.dumps(record, indent=2))
+    else:
+        _print_rows(name, record)
+
+
+@app.command(no_args_is_help=True, epilog="Example: [cyan]geoseg models fetch prithvi-eo-v2-tiny-tl[/cyan]")
+def fetch(
+    name: Annotated[str, typer.Argument(help="A foundation encoder's name.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Bring an encoder's official weights into the cache; a broken download carries on where it was."""
+    from geoseg.cli.draw import progress_bars
+    from geoseg.models.checkpoints.fetch import fetch as fetch_weights
+
+    with progress_bars(quiet=quiet or json_) as report:
+        got = fetch_weights(name, report=report)
+    if json_:
+        typer.echo(json.dumps({"path": str(got.path), "sha256": got.sha256, "verified": got.verified}, indent=2))
+    else:
+        typer.echo(f"{got.path}\nsha256 {got.sha256} ({'as published' if got.verified else 'no hash is published'})")
+
+
+@app.command(
+    no_args_is_help=True,
+    epilog="Examples: [cyan]geoseg models verify my-bundle/[/cyan]  |  [cyan]geoseg models verify clay-v1.5[/cyan]",
+)
+def verify(name: ModelArgument, json_: JsonOption = False) -> None:
+    """Load weights strictly: every tensor by name and shape, and the file's hash. Exit status 1 for any fault."""
+    from geoseg.models.verify import verify as check
+
+    found = check(name)
+    if json_:
+        typer.echo(json.dumps(asdict(found) | {"path": str(found.path)}, indent=2))
+        return
+    typer.echo(
+        f"{found.name}: {found.matched} of {found.total} tensors matched, {found.parameters / 1e6:,.2f} M numbers"
+    )
+    typer.echo(f"{found.path}\nsha256 {found.sha256} ({'as stated' if found.published else 'no hash is published'})")
+    for note in found.notes:
+        typer.echo(f"Note: {note}")
+
+
+def _print_rows(title: str, record: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, title=escape(title), title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for key, value in _flat(record):
+        table.add_row(escape(key), escape(value))
+    Console().print(table)
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested values as dotted lines; lists of plain values on one."""
+    rows: list[tuple[str, str]] = []
+    for key, value in record.items():
+        if isinstance(value, dict) and value:
+            rows += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            many = any(isinstance(each, str) and " " in each for each in value)
+            rows.append((prefix + key, ("\n" if many else ", ").join(map(str, value))))
+        else:
+            rows.append((prefix + key, str(value)))
+    return rows

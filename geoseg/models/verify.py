@@ -1,0 +1,92 @@
+"""Whether weights are whole and fit: every tensor matched by name and shape, and the file's hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.catalog.encoders import encoder_facts, encoder_names
+from geoseg.errors import WeightsMissingError
+from geoseg.models.registry import load_model
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Weights that fit.
+
+    Attributes:
+        name: Of the model.
+        path: The file of weights.
+        sha256: Its hash.
+        published: The hash is the one that the card or the catalogue states. False: none is stated.
+        matched: Tensors matched by name and shape.
+        total: Tensors that the network has; always ``matched``, anything less is an error.
+        parameters: Numbers in them, buffers left out.
+        notes: What a person should know.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    published: bool
+    matched: int
+    total: int
+    parameters: int
+    notes: tuple[str, ...] = ()
+
+
+def verify(name_or_folder: str | Path) -> Verified:
+    """Load the weights of a bundle, or of an encoder in the cache, strictly.
+
+    Raises:
+        UnknownNameError: No such model.
+        WeightsMissingError: There is nothing to verify: a baseline, or weights that are not here.
+        BundleError: A file is missing or damaged.
+        CheckpointMismatchError: The weights are not the network's.
+    """
+    name = str(name_or_folder)
+    if name in encoder_names():
+        return _verify_encoder(name)
+    model = load_model(name_or_folder)
+    if model.card.family == "classical":
+        raise WeightsMissingError(f"{name} is a formula: it has no weights to verify.")
+    from geoseg.models.bundle import WEIGHTS
+    from geoseg.models.network import NetworkModel
+
+    assert isinstance(model, NetworkModel)  # every bundle is one
+    count = len(model.module.state_dict())
+    return Verified(
+        name=model.card.name,
+        path=Path(name_or_folder) / WEIGHTS,
+        sha256=str(model.card.sha256),
+        published=True,
+        matched=count,
+        total=count,
+        parameters=sum(each.numel() for each in model.module.parameters()),
+    )
+
+
+def _verify_encoder(name: str) -> Verified:
+    import torch
+
+    from geoseg.models.checkpoints.fetch import weights_of
+    from geoseg.models.checkpoints.loading import load_encoder
+    from geoseg.models.encoders.build import build_encoder
+
+    path = weights_of(name)
+    family, _ = encoder_facts(name)
+    sensor, known = next(iter(family.sensors.items()))
+    bands = family.bands or tuple(known.bands)
+    with torch.device("meta"):
+        encoder = build_encoder(name, bands=len(bands))
+    loaded = load_encoder(encoder, name, path, sensor=sensor, bands=bands)
+    return Verified(
+        name=name,
+        path=path,
+        sha256=loaded.sha256,
+        published=loaded.hash_known,
+        matched=loaded.matched,
+        total=loaded.total,
+        parameters=loaded.parameters,
+        notes=loaded.notes,
+    )
