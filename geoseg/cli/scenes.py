@@ -94,7 +94,8 @@ def _table(request: Request, found: Found) -> None:
     table.add_column("collection", overflow="fold")
     for scene in found.scenes:
         cloud = "-" if scene.cloud_pct is None else f"{scene.cloud_pct:.0f}"
-        covered = f"{coverage_pct(scene, request.area):.0f}"
+        share = coverage_pct(scene, request.area)
+        covered = "<1" if 0 < share < 1 else f"{share:.0f}"
         table.add_row(
             f"{scene.time:%Y-%m-%d %H:%M:%S}", scene.id, cloud, covered, scene.platform or "-", scene.collection
         )
