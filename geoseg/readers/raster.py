@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio._path import _parse_path
 from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
@@ -251,7 +250,7 @@ def _open_checked(path: str) -> DatasetReader:
 
 def _restricted(path: str) -> DatasetReader:
     """Open with the formats of ``DRIVERS`` and no other; ``rasterio.open`` would take one of them only."""
-    return DatasetReader(_parse_path(path), driver=list(DRIVERS))
+    return DatasetReader(path, driver=list(DRIVERS))
 
 
 def _fault(dataset: DatasetReader) -> str | None:
