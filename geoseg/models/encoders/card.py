@@ -108,4 +108,4 @@ def _statistics(name: str, sensor: str, band: str, known: BandInput, scale: floa
             "Measure them on the training data and give them."
         )
     factor = scale / (known.scale or scale)
-    return BandStatistics(mean=known.mean * factor, std=known.std * factor)
+    return BandStatistics(mean=round(known.mean * factor, 4), std=round(known.std * factor, 4))
