@@ -11,6 +11,7 @@ from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.prepared import PreparedGeometry, prep
 
+from geoseg.errors import SceneUnreadableError
 from geoseg.readers.raster import Sight
 
 MARGIN_DEG = 0.02
@@ -24,7 +25,28 @@ def touches(footprint: str, sight: Sight) -> bool:
         footprint: GeoJSON geometry (WGS 84) as text.
         sight: The rectangle.
     """
-    west, south, east, north = extent_deg(sight.grid, sight.rows, sight.cols)
+    return _near(footprint, extent_deg(sight.grid, sight.rows, sight.cols))
+
+
+def check_place(footprint: str, file_grid: GeoBox, name: str) -> None:
+    """Refuse a file that lies elsewhere on Earth than its item says.
+
+    Args:
+        footprint: The item's outline, GeoJSON (WGS 84) as text.
+        file_grid: The file's own grid.
+        name: The file, for the message.
+
+    Raises:
+        SceneUnreadableError: File and outline are apart.
+    """
+    whole = extent_deg(file_grid, (0, file_grid.shape[0]), (0, file_grid.shape[1]))
+    if not _near(footprint, whole):
+        corner = f"{whole[0]:.3f},{whole[1]:.3f}"
+        raise SceneUnreadableError(f"{name} lies elsewhere on Earth (at {corner}) than its item says.")
+
+
+def _near(footprint: str, extent: tuple[float, float, float, float]) -> bool:
+    west, south, east, north = extent
     if not 0 <= east - west <= 180:  # across the antimeridian, or at a pole, a box in degrees says nothing
         return True
     return bool(_prepared(footprint).intersects(box(west, south, east, north)))

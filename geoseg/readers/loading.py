@@ -18,9 +18,9 @@ import pystac
 from numpy.typing import NDArray
 from odc.loader.types import RasterBandMetadata, RasterGroupMetadata
 
-from geoseg.readers.access import reaching, signer
-from geoseg.readers.footprint import extent_deg
-from geoseg.readers.raster import Sight, read_band, read_mask
+from geoseg.readers.access import reaching, scrubbed, signer
+from geoseg.readers.footprint import check_place, extent_deg
+from geoseg.readers.raster import Sight, file_grid, opened, read_band, read_mask
 from geoseg.readers.recipe import BandRecipe, MaskRecipe, SceneRecipe
 
 if TYPE_CHECKING:
@@ -137,14 +137,14 @@ class ExactDriver:
 
     def open(self, src: RasterSource, ctx: None) -> ExactReader:
         """A reader of one layer."""
-        return ExactReader(src.uri, src.driver_data, self.sight)
+        return ExactReader(src.uri, src.driver_data, self.sight, self.recipe.footprint)
 
 
 class ExactReader:
     """Reads one layer of one scene."""
 
-    def __init__(self, path: str, layer: Layer, sight: Sight) -> None:
-        self.path, self.layer, self.sight = path, layer, sight
+    def __init__(self, path: str, layer: Layer, sight: Sight, footprint: str) -> None:
+        self.path, self.layer, self.sight, self.footprint = path, layer, sight, footprint
 
     def read(
         self,
@@ -160,6 +160,8 @@ class ExactReader:
         else:
             pixels = read_mask(self.path, self.layer, self.sight)
         if pixels is None:
+            name = scrubbed(self.layer.href).rsplit("/", 1)[-1]
+            check_place(self.footprint, file_grid(opened(self.path)), name)
             return EMPTY, (dst[EMPTY] if dst is not None else np.empty((0, 0), cfg.dtype))
         if dst is None:
             return (slice(0, pixels.shape[0]), slice(0, pixels.shape[1])), pixels

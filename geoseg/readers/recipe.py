@@ -95,4 +95,4 @@ class SceneRecipe:
     @property
     def hrefs(self) -> tuple[str, ...]:
         """Every file that reading may open, unsigned."""
-        return tuple(each.href for each in (*self.bands, *self.masks))
+        return (*(band.href for band in self.bands), *(mask.href for mask in self.masks))

@@ -179,6 +179,15 @@ def test_a_scene_whose_outline_is_elsewhere_is_not_opened(make_scene):
     assert (pixels.source == 255).all()
 
 
+def test_a_file_that_lies_elsewhere_than_its_item_says_is_a_failure(make_scene):
+    scene = make_scene(assets=layers(flat(1500)))
+    far_off = grid(40, 40, shift=(300_000, 0))
+    west, south, east, north = scene.bbox
+    claiming = replace(scene, bbox=(west + 3, south - 0.5, east + 5, north + 0.5))
+    (failure,) = Cube.of([claiming], far_off, ("green",), instant=DAY).tile(0, 0).failures
+    assert "scene-SCL.tif lies elsewhere on Earth" in failure.reason
+
+
 @pytest.mark.parametrize(("crs", "x", "y"), [("EPSG:32760", 833_000, 8_000_000), ("EPSG:3413", 0, 0)])
 def test_the_antimeridian_and_the_pole_are_places_like_others(make_scene, crs, x, y):
     there = GeoBox((40, 40), Affine(10, 0, x - 200, 0, -10, y + 200), crs)
