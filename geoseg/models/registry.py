@@ -25,12 +25,17 @@ Builder = Callable[..., "nn.Module"]
 B = TypeVar("B", bound=Callable[..., Any])
 
 MODULES = {
+    "attention-unet": "geoseg.models.cnn.attention_unet",
     "awei": "geoseg.models.classical.awei",
+    "deeplabv3plus": "geoseg.models.cnn.deeplab",
     "mndwi": "geoseg.models.classical.mndwi",
     "ndwi": "geoseg.models.classical.ndwi",
     "otsu": "geoseg.models.classical.otsu",
     "sar-change": "geoseg.models.classical.sar_change",
+    "transnorm": "geoseg.models.cnn.transnorm",
     "unet": "geoseg.models.cnn.unet",
+    "unetplusplus": "geoseg.models.cnn.unetplusplus",
+    "uvit": "geoseg.models.cnn.uvit",
 }
 """Architecture -> module that registers it. Networks on foundation encoders bear the encoder's name."""
 

@@ -6,21 +6,25 @@ from typing import Literal
 
 from torch import nn
 
+from geoseg.models.decoders.blocks import SteadyBatchNorm
+
 Up = Literal["transposed", "bilinear"]
 
 
-def conv_norm_relu(channels_in: int, channels_out: int) -> list[nn.Module]:
+def conv_norm_relu(channels_in: int, channels_out: int, *, bias: bool = False) -> list[nn.Module]:
     """3x3 convolution, batch normalisation, ReLU; height and width stay."""
     return [
-        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels_out),
+        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias),
+        SteadyBatchNorm(channels_out),
         nn.ReLU(inplace=True),
     ]
 
 
-def double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
+def double_conv(channels_in: int, channels_out: int, *, bias: bool = False) -> nn.Sequential:
     """Twice :func:`conv_norm_relu`."""
-    return nn.Sequential(*conv_norm_relu(channels_in, channels_out), *conv_norm_relu(channels_out, channels_out))
+    return nn.Sequential(
+        *conv_norm_relu(channels_in, channels_out, bias=bias), *conv_norm_relu(channels_out, channels_out, bias=bias)
+    )
 
 
 def doubling(channels_in: int, channels_out: int, up: Up) -> nn.Module:
@@ -36,3 +40,11 @@ def doubling(channels_in: int, channels_out: int, up: Up) -> nn.Module:
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False), nn.Conv2d(channels_in, channels_out, 1)
         )
     raise ValueError(f"up is transposed or bilinear, not {up!r}.")
+
+
+def steady(module: nn.Module) -> nn.Module:
+    """The same module, whose batch normalisation also trains where a batch holds one value per channel."""
+    for part in module.modules():
+        if type(part) is nn.BatchNorm2d:
+            part.__class__ = SteadyBatchNorm  # the same state, another forward
+    return module
