@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.catalog.collections import collections
+from geoseg.catalog.collections import StacApi, collections
 from geoseg.engine.tiles import TileReader
 from geoseg.errors import BadOptionError, UnknownNameError
 from geoseg.products.codes import NOT_OBSERVED
@@ -90,7 +90,9 @@ def either(one: Permanent | None, other: Permanent | None) -> Permanent | None:
 
 
 def _from_collection(request: Request, name: str, grid: GeoBox) -> Permanent:
-    found = find_items(request.area, None, name)
+    record = collections()[name]
+    own = isinstance(record.source, StacApi)
+    found = find_items(request.area, None, name, None if own else request.catalog or record.catalog)
     cube = Cube.of(found.scenes, grid, (OCCURRENCE,), instant=request.dates.middle)
     reader, failed = TileReader(cube, keep_bytes=KEEP_BYTES), dict[Failure, None]()
 

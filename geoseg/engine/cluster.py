@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 
 from geoseg.chips.plan import Block
+from geoseg.engine.chipwise import Chipwise
 from geoseg.engine.tiles import TileReader
 from geoseg.engine.work import BlockPixels, Imagery, Outcome, Work, read_block
 from geoseg.errors import EngineError
@@ -29,7 +30,8 @@ class Carried(WorkerPlugin):  # type: ignore[misc]  # distributed is untyped
 
     Args:
         name: What tasks ask for it by.
-        load: Whatever the worker keeps; called there once, with the worker's number of threads.
+        imagery: What is read there.
+        work: What is predicted there; None: blocks are only looked at.
     """
 
     idempotent = True
@@ -39,21 +41,26 @@ class Carried(WorkerPlugin):  # type: ignore[misc]  # distributed is untyped
         self.imagery = imagery
         self.work = work
         self.readers: tuple[TileReader, ...] = ()
+        self.chipwise: Chipwise | None = None
 
     def setup(self, worker: Worker) -> None:
-        """Load the model once, and use the threads that the worker was given."""
+        """Load the model once, before the first block asks for it."""
         keep = KEEP_BYTES // len(self.imagery.cubes)
         self.readers = tuple(TileReader(cube, keep_bytes=keep, threads=1) for cube in self.imagery.cubes)
         if self.work is not None:
-            import torch
-
-            torch.set_num_threads(max(1, worker.state.nthreads))
             self.work.predictor.load()
+            self.chipwise = self.work.chipwise(worker.state.nthreads)
+
+    def teardown(self, worker: Worker) -> None:
+        """Let the threads go."""
+        if self.chipwise is not None:
+            self.chipwise.__exit__(None, None, None)
 
 
 def _predict(name: str, block: Block) -> Outcome:
     carried = get_worker().plugins[name]
-    return carried.work.predict(block, read_block(carried.imagery, carried.readers, block))  # type: ignore[no-any-return]
+    pixels = read_block(carried.imagery, carried.readers, block)
+    return carried.work.predict(block, pixels, carried.chipwise)  # type: ignore[no-any-return]
 
 
 def _look(name: str, block: Block, look: Callable[[BlockPixels], T]) -> T:
@@ -108,9 +115,10 @@ def _result(future: Future) -> Any:
     try:
         return future.result()
     except KilledWorker as error:
+        last = error.last_worker.address if error.last_worker else "?"
         raise EngineError(
-            f"A block was lost with every worker that took it ({error.last_worker.address if error.last_worker else '?'} "
-            "last): they may be short of memory. Use fewer --workers or a smaller --batch-size."
+            f"A block was lost with every worker that took it ({last} last): they may be short of memory. "
+            "Use fewer --workers or a smaller --batch-size."
         ) from None
     finally:
         future.release()
@@ -118,12 +126,9 @@ def _result(future: Future) -> Any:
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[Cluster]:
-    """A cluster of ``workers`` processes on this machine, each with an equal share of its cores."""
-    import os
-
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with LocalCluster(**options, env={"OMP_NUM_THREADS": str(threads)}) as cluster, Client(cluster) as client:
+    """A cluster of ``workers`` processes on this machine, one thread each."""
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
         yield Cluster(client)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from geoseg.chips.plan import Block
@@ -21,18 +22,19 @@ class Here:
 
     Attributes:
         read_ahead: Blocks that may lie read and waiting.
-        threads: Tiles read at the same time.
+        threads: Tiles read at the same time, and chips predicted.
         keep_bytes: Memory for tiles that neighbouring blocks share.
     """
 
     read_ahead: int = 1
-    threads: int = 2
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     keep_bytes: int = 512 * 2**20
 
     def run(self, work: Work, blocks: Iterable[Block]) -> Iterator[Outcome]:
         """Outcomes in the order of ``blocks``."""
-        for block, pixels in self._read(work.imagery, blocks, shared=work.plan.y.overlap > 0):
-            yield work.predict(block, pixels)
+        with work.chipwise(self.threads) as chipwise:
+            for block, pixels in self._read(work.imagery, blocks, shared=work.plan.y.overlap > 0):
+                yield work.predict(block, pixels, chipwise)
 
     def survey(self, imagery: Imagery, blocks: Iterable[Block], look: Callable[[BlockPixels], T]) -> Iterator[T]:
         """``look`` at the pixels of every block, in order."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +10,9 @@ from numpy.typing import NDArray
 
 from geoseg.catalog.cards import BEFORE
 from geoseg.chips.blend import NOT_OBSERVED, Partial
-from geoseg.chips.cut import Window, cut
+from geoseg.chips.cut import cut
 from geoseg.chips.plan import Block, Plan
+from geoseg.engine.chipwise import Chipwise
 from geoseg.engine.tiles import TileReader
 from geoseg.readers import Cube, Failure
 
@@ -72,7 +71,7 @@ class Work:
         plan: The windows of the grid.
         imagery: What the model is shown.
         predictor: How to get the model, and what was settled for this scene.
-        batch_size: Chips that go through the model at once.
+        batch_size: Chips that go through a GPU at once.
     """
 
     plan: Plan
@@ -80,27 +79,22 @@ class Work:
     predictor: Predictor
     batch_size: int = 8
 
-    def predict(self, block: Block, pixels: BlockPixels) -> Outcome:
+    def chipwise(self, threads: int) -> Chipwise:
+        """What predicts the chips, ``threads`` at a time on a CPU."""
+        return Chipwise(self.predictor, threads=threads, batch_size=self.batch_size if self.plan.y.sticks_out else 1)
+
+    def predict(self, block: Block, pixels: BlockPixels, chipwise: Chipwise) -> Outcome:
         """Predict and weigh the chips of a block that has been read."""
         inside = (
             slice(block.y[0] - block.read_y[0], block.y[1] - block.read_y[0]),
             slice(block.x[0] - block.read_x[0], block.x[1] - block.read_x[0]),
         )
         partial = Partial.empty(self.plan, block, pixels.source[inside])
-        if (partial.source == NOT_OBSERVED).all():
-            return Outcome(partial, pixels.failures)
-        for windows, chips in self._batches(block, pixels.values):
-            for window, probability in zip(windows, self.predictor.probability(chips), strict=True):
-                partial.add(self.plan, window, probability)
+        # a chip without anything observed needs no answer: its pixels are 255 whatever the model says
+        seen = (each for each in cut(self.plan, block, pixels.values) if not np.isnan(each[1][0]).all())
+        for window, probability in chipwise.probabilities(seen):
+            partial.add(self.plan, window, probability)
         return Outcome(partial, pixels.failures)
-
-    def _batches(self, block: Block, values: NDArray[np.float32]) -> Iterator[tuple[list[Window], NDArray[np.float32]]]:
-        """Chips of a block in batches; one that shows nothing observed is left out, its pixels being 255 anyway."""
-        size = self.batch_size if self.plan.y.sticks_out else 1  # clipped windows differ in shape
-        seen = (each for each in cut(self.plan, block, values) if not np.isnan(each[1][0]).all())
-        while batch := list(islice(seen, size)):
-            windows = [window for window, _ in batch]
-            yield windows, np.stack([chip for _, chip in batch]) if len(batch) > 1 else batch[0][1][None]
 
 
 def read_block(imagery: Imagery, readers: tuple[TileReader, ...], block: Block) -> BlockPixels:

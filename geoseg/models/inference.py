@@ -111,6 +111,12 @@ class Predictor:
         """The model's card."""
         return self.load().card
 
+    @property
+    def on_cpu(self) -> bool:
+        """The model computes on the CPU, wherever it was allowed to."""
+        device = getattr(self.load(), "device", None)
+        return device is None or device.type == "cpu"
+
     def findings(self) -> dict[str, Any]:
         """What the model chose for this scene; empty for one that chooses nothing."""
         model = self.load()
