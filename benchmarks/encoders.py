@@ -1,0 +1,253 @@
+"""Our foundation encoders against the published implementations: same weights, same input, one process, in turns.
+
+    python tests/models/encoders/install_oracles.py
+    python benchmarks/encoders.py                # every case, each in a process of its own
+    python benchmarks/encoders.py clay-large     # one of them
+
+Each round runs every variant once; the fastest round of each counts, and ratios are what to read: absolute times carry
+the noise of the machine. Weights are random (speed does not depend on them); the difference is from the published
+implementation, relative to its largest output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "models" / "encoders"))
+
+WAVES = (0.493, 0.56, 0.665, 0.842, 1.61, 2.19)
+Run = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Variants of one computation; the first is the published one."""
+
+    chip: Tensor
+    variants: dict[str, Run]
+    notes: str = ""
+
+
+def copies(
+    make: Callable[[], nn.Module], chip: Tensor, run: Callable[[nn.Module], Run] = lambda it: it
+) -> dict[str, Run]:
+    """Our network, prepared for each backend; ``run`` picks what is timed of it."""
+    from geoseg.models.encoders.prepare import prepare_for_inference
+
+    made: dict[str, Run] = {}
+    for backend in ("exact", "bf16"):
+        network = make()
+        done = prepare_for_inference(network, chip, backend=backend)
+        print(f"  {backend}: {'; '.join(done.steps)}", *done.refused, file=sys.stderr)
+        made[f"geoseg {backend}"] = run(network)
+    return made
+
+
+def last_map(network: nn.Module) -> Run:
+    """The encoder alone, as the published implementations are timed."""
+    return lambda x: network.features(x).maps[-1]
+
+
+def counted(network: nn.Module) -> str:
+    total = sum(p.numel() for p in network.parameters()) / 1e6
+    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad) / 1e6
+    return f"{total:.1f}M parameters, {trainable:.1f}M trainable"
+
+
+def clay_large() -> Case:
+    """Clay v1.5 with its own head at 256 px, as the paper used it (the encoder frozen)."""
+    import oracles
+
+    from geoseg.models.registry import build
+
+    theirs = oracles.claymodel().Encoder(0.0, 8, False, 1024, 24, 16, 64, 4).eval()
+    options = {"wavelengths_um": WAVES, "gsd_m": 10.0, "decoder": "pixelshuffle", "frozen": True}
+    plain = build("clay-v1.5", len(WAVES), 2, **options).eval()
+    plain.encoder.load_state_dict(theirs.state_dict())
+    chip = torch.randn(1, len(WAVES), 256, 256)
+    head, notes = plain.decoder, counted(plain)
+    facts = {"time": torch.zeros(1, 4), "latlon": torch.zeros(1, 4)}
+    facts |= {"gsd": torch.tensor(10.0), "waves": torch.tensor(WAVES)}
+
+    def published(x: Tensor) -> Tensor:
+        cells = theirs({"pixels": x, **facts})[0][:, 1:].transpose(1, 2).reshape(len(x), 1024, 32, 32)
+        return head.tail(head.mix(cells))
+
+    def ours() -> nn.Module:
+        network = build("clay-v1.5", len(WAVES), 2, **options)
+        network.load_state_dict(plain.state_dict())
+        return network.eval()
+
+    return Case(chip, {"claymodel": published, **copies(ours, chip)}, notes)
+
+
+def clay_head() -> Case:
+    """Clay's head alone, on 32x32 cells."""
+    from geoseg.models.decoders.pixelshuffle import PixelShuffleDecoder
+
+    head = PixelShuffleDecoder(1024, 2, patch=8).eval()
+    folded = PixelShuffleDecoder(1024, 2, patch=8).eval()
+    folded.load_state_dict(head.state_dict())
+    with torch.no_grad():
+        folded.fold()
+    return Case(
+        torch.randn(1, 1024, 32, 32),
+        {"plain": lambda x: head.tail(head.mix(x)), "geoseg fused": lambda x: folded.tail(folded.mix(x))},
+        counted(head),
+    )
+
+
+def dofa_base() -> Case:
+    """DOFA-B at 224 px, pooled as torchgeo does."""
+    return _dofa("base", 12)
+
+
+def dofa_large() -> Case:
+    """DOFA-L at 224 px, pooled as torchgeo does."""
+    return _dofa("large", 24)
+
+
+def _dofa(size: str, depth: int) -> Case:
+    from torchgeo.models import dofa as torchgeo_dofa
+
+    from geoseg.models.registry import build
+
+    theirs = getattr(torchgeo_dofa, f"dofa_{size}_patch16_224")(num_classes=0).eval()
+    weights = theirs.state_dict()
+    chip = torch.randn(1, len(WAVES), 224, 224)
+
+    def ours() -> nn.Module:
+        network = build(f"dofa-{size}", len(WAVES), wavelengths_um=WAVES, decoder="linear")
+        network.encoder.load_state_dict({key: weights[key] for key in network.encoder.state_dict()})
+        return network.eval()
+
+    def pooled(network: nn.Module) -> Run:
+        return lambda x: theirs.fc_norm(last_map(network)(x).mean((2, 3)))
+
+    published = {"torchgeo": lambda x: theirs.forward_features(x, list(WAVES))}
+    return Case(chip, {**published, **copies(ours, chip, pooled)}, counted(theirs))
+
+
+def prithvi_300() -> Case:
+    """Prithvi-EO 2.0 300M at 224 px, the last map."""
+    return _prithvi("prithvi-eo-v2-300m", 1024, 24, 16, 16)
+
+
+def prithvi_600() -> Case:
+    """Prithvi-EO 2.0 600M at 224 px, the last map."""
+    return _prithvi("prithvi-eo-v2-600m", 1280, 32, 16, 14)
+
+
+def _prithvi(name: str, width: int, depth: int, heads: int, patch: int) -> Case:
+    import oracles
+
+    from geoseg.models.registry import build
+
+    theirs = oracles.terratorch_prithvi().PrithviViT(
+        patch_size=(1, patch, patch), in_chans=6, embed_dim=width, depth=depth, num_heads=heads
+    )
+    theirs.eval()
+    weights = theirs.state_dict()
+    weights.pop("pos_embed")
+    chip = torch.randn(1, 6, 224, 224)
+
+    def ours() -> nn.Module:
+        network = build(name, 6, decoder="linear", norm_epsilon=1e-5)
+        network.encoder.load_state_dict(weights, assign=True)
+        return network.eval()
+
+    def published(x: Tensor) -> Tensor:
+        tokens = theirs.forward_features(x)[-1][:, 1:]
+        side = 224 // patch
+        return tokens.transpose(1, 2).reshape(len(x), width, side, side)
+
+    return Case(chip, {"terratorch": published, **copies(ours, chip, last_map)}, counted(theirs))
+
+
+CASES = {
+    "clay-head": clay_head,
+    "clay-large": clay_large,
+    "dofa-base": dofa_base,
+    "dofa-large": dofa_large,
+    "prithvi-300": prithvi_300,
+    "prithvi-600": prithvi_600,
+}
+
+
+def measured(case: Case, rounds: int) -> dict[str, dict[str, float]]:
+    """Fastest seconds, and the difference from the first variant, of each."""
+    best = dict.fromkeys(case.variants, float("inf"))
+    with torch.inference_mode():
+        outputs = {name: run(case.chip) for name, run in case.variants.items()}
+        for _ in range(rounds):
+            for name, run in case.variants.items():
+                start = time.perf_counter()
+                run(case.chip)
+                best[name] = min(best[name], time.perf_counter() - start)
+    first = next(iter(outputs.values()))
+    return {
+        name: {"seconds": best[name], "off": float((out - first).abs().max() / first.abs().max())}
+        for name, out in outputs.items()
+    }
+
+
+def one(name: str, rounds: int) -> None:
+    """Run one case here and print it as JSON."""
+    case = CASES[name]()
+    rows = measured(case, rounds)
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(json.dumps({"case": name, "rows": rows, "notes": case.notes, "peak_gb": peak_gb}))
+
+
+def imports() -> None:
+    """Seconds that each import takes in a fresh process, over torch."""
+    print("\n| import | seconds over torch |\n|---|---|")
+    for module in ("geoseg.models.foundation", "torchgeo.models"):
+        code = f"import torch, time; s = time.perf_counter(); import {module}; print(time.perf_counter() - s)"
+        command = [sys.executable, "-c", code]
+        runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]
+        print(f"| `{module}` | {min(float(run.stdout) for run in runs):.1f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", choices=[*CASES, []], help="default: all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="run the one case here and print JSON")
+    given = parser.parse_args()
+    if given.json:
+        one(given.cases[0], given.rounds)
+        return
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n"
+    )
+    print("| case | variant | seconds | chips/s | ratio | off | |\n|---|---|---|---|---|---|---|")
+    for name in given.cases or CASES:
+        command = [sys.executable, __file__, name, "--json", "--rounds", str(given.rounds)]
+        done = json.loads(
+            subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
+        )
+        first = next(iter(done["rows"].values()))["seconds"]
+        for variant, row in done["rows"].items():
+            notes = (
+                f"{done['notes']}; all variants together {done['peak_gb']:.1f} GB" if row["seconds"] == first else ""
+            )
+            speed = f"{row['seconds']:.3f} | {1 / row['seconds']:.2f} | {first / row['seconds']:.2f}"
+            print(f"| {name} | {variant} | {speed} | {row['off']:.1e} | {notes} |", flush=True)
+    imports()
+
+
+if __name__ == "__main__":
+    main()
