@@ -19,7 +19,7 @@ EPILOG = """
 
 geoseg map --bbox 8.40,11.95,8.60,12.10 --date 2018-09-21 --sensor s1 --window-days 6
 
-geoseg map --aoi district.gpkg --date 2024-05-01/2024-05-08 --sensor s2 --max-cloud 60 --reference-water planetary-computer/jrc-gsw
+geoseg map --aoi district.gpkg --date 2024-05-01/2024-05-08 --sensor s2 --reference-water planetary-computer/jrc-gsw
 
 geoseg map --catalog my_catalog --bbox 8.4,11.9,8.6,12.1 --date 2018-09-21 --sensor s1 --model otsu --out kano
 

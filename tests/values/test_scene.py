@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ def test_every_scene_is_in_one_pass_of_its_platform(some):
     assert sorted(scene.id for group in groups for scene in group) == sorted(scene.id for scene in some)
     for group in groups:
         assert len({scene.platform for scene in group}) == 1
-        assert all(b.time - a.time <= PASS_GAP for a, b in zip(group, group[1:], strict=False))
+        assert all(b.time - a.time <= PASS_GAP for a, b in pairwise(group))
 
 
 @given(scenes(), st.randoms())
