@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
     from geoseg.progress import Progress as Event
     from geoseg.progress import Report
@@ -28,28 +30,33 @@ def progress_bars(*, quiet: bool) -> Iterator[Report]:
     if not console.is_terminal:
         yield _lines(console)
         return
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    with _bars(console) as bars:
+        tasks: dict[str, TaskID] = {}
 
-    columns = (
+        def draw(event: Event) -> None:
+            if event.step not in tasks:
+                tasks[event.step] = bars.add_task(event.step, total=None, unit=event.unit, note="", rate="")
+            task = tasks[event.step]
+            bars.update(task, completed=event.done, total=event.total or None, note=event.note)
+            speed = next(each.speed for each in bars.tasks if each.id == task)
+            bars.update(task, rate=f"{speed:,.1f} {event.unit}/s" if speed else "")
+
+        yield draw
+
+
+def _bars(console: Console) -> Bars:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
         TextColumn("[bold]{task.description:<10}"),
         BarColumn(),
         TextColumn("{task.completed:,.1f}/{task.total:,.1f} {task.fields[unit]}"),
         TextColumn("[cyan]{task.fields[rate]}"),
         TimeRemainingColumn(),
         TextColumn("[dim]{task.fields[note]}"),
+        console=console,
+        transient=True,
     )
-    with Progress(*columns, console=console, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def draw(event: Event) -> None:
-            if event.step not in tasks:
-                fields = {"unit": event.unit, "note": "", "rate": ""}
-                tasks[event.step] = bars.add_task(event.step, total=event.total or None, **fields)
-            task = bars.tasks[list(tasks).index(event.step)]
-            rate = f"{task.speed:,.1f} {event.unit}/s" if task.speed else ""
-            bars.update(tasks[event.step], completed=event.done, total=event.total or None, note=event.note, rate=rate)
-
-        yield draw
 
 
 def _lines(console: Console) -> Report:

@@ -11,7 +11,7 @@ import typer
 from geoseg.errors import BadOptionError
 
 if TYPE_CHECKING:
-    from geoseg.pipeline import MapResult
+    from geoseg.result import MapResult
 
 EXIT_SKIPPED = 3
 EPILOG = """

@@ -21,7 +21,10 @@ def canonical(name):
 
 
 def declared():
-    requirements = [*PROJECT["dependencies"], *(each for extra in PROJECT["optional-dependencies"].values() for each in extra)]
+    requirements = [
+        *PROJECT["dependencies"],
+        *(each for extra in PROJECT["optional-dependencies"].values() for each in extra),
+    ]
     return {canonical(re.match(r"[A-Za-z0-9._-]+", requirement)[0]) for requirement in requirements}
 
 
@@ -43,7 +46,9 @@ def test_everything_that_is_imported_is_declared():
     providers = metadata.packages_distributions()
     known = declared()
     for name, path in imported().items():
-        assert {canonical(each) for each in providers[name]} & known, f"{path} imports {name}, which pyproject does not declare"
+        assert {canonical(each) for each in providers[name]} & known, (
+            f"{path} imports {name}, which pyproject does not declare"
+        )
 
 
 def test_constraints_hold_names_and_versions_and_nothing_else():
