@@ -13,7 +13,7 @@ from torch import Tensor
 
 from geoseg.errors import CheckpointMismatchError, WeightsMissingError
 
-WRAPPERS = ("state_dict", "model", "teacher")
+WRAPPERS = ("state_dict", "model")
 """Keys under which trainers (Lightning, the autoencoders' own scripts) keep the weights among other things."""
 
 BLOCK = 1 << 20

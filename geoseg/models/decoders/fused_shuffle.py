@@ -73,7 +73,7 @@ class FusedShuffle(nn.Module):
         line = (
             out[..., 0 if end == "first" else -1, :] if name.startswith(end) else out[..., 0 if end == "first" else -1]
         )
-        per_pixel = line.reshape(len(near), self.classes, self.patch, -1)
+        per_pixel = line.reshape(near.shape[0], self.classes, self.patch, -1)
         return per_pixel.transpose(2, 3).flatten(2)
 
 

@@ -149,7 +149,7 @@ class Clay(PatchEncoder):
         kernel, bias = self._kernel(seen.wavelengths_um, x.device)
         patches = F.conv2d(x, kernel, bias, stride=PATCH).flatten(2).transpose(1, 2)
         tokens = patches + self._positions(seen, grid, x.device)
-        return torch.cat([self.cls_token.expand(len(x), -1, -1), tokens], dim=1)
+        return torch.cat([self.cls_token.expand(x.shape[0], -1, -1), tokens], dim=1)
 
     def _blocks(self) -> Sequence[nn.Module]:
         return list(self.transformer.layers)

@@ -86,7 +86,7 @@ class _Dofa(PatchEncoder):
         # The padding of one pixel is the authors': the grid of patches starts one pixel above and left of the image.
         patches = F.conv2d(x, kernel, bias, stride=self.patch, padding=1).flatten(2).transpose(1, 2)
         table = self._table(grid)
-        first = (self.cls_token + table[:1]).expand(len(x), -1, -1)
+        first = (self.cls_token + table[:1]).expand(x.shape[0], -1, -1)
         return torch.cat([first, patches + table[1:]], dim=1)
 
     def _finish(self, tokens: Tensor) -> Tensor:

@@ -52,5 +52,10 @@ def being_traced() -> bool:
 
 
 def state_of(weights: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
-    """Where weights lie and how often they were written: differs as soon as one was replaced or changed in place."""
+    """Where weights lie and how often they were written: differs as soon as one was replaced or changed in place.
+
+    Nothing while a graph is traced, where weights lie nowhere and nothing is kept.
+    """
+    if being_traced():
+        return ()
     return tuple((weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in weights)

@@ -50,7 +50,9 @@ class Prepared:
     difference: float
 
 
-def prepare_for_inference(network: SegmentationNetwork, probe: Tensor, *, backend: Backend = "exact") -> Prepared:
+def prepare_for_inference(
+    network: SegmentationNetwork, probe: Tensor, *, gsd_m: float | None = None, backend: Backend = "exact"
+) -> Prepared:
     """Make a network faster, in place.
 
     ``exact`` keeps generated kernels and positions, folds normalisation and Clay's head into convolutions, and
@@ -60,21 +62,21 @@ def prepare_for_inference(network: SegmentationNetwork, probe: Tensor, *, backen
 
     Args:
         network: Its weights must not change afterwards, and its ``state_dict`` is no longer a checkpoint.
-        probe: float32 (batch, band, y, x), normalised chips of the size and kind that will come; its wavelengths and
-            resolution must be the network's own.
+        probe: float32 (batch, band, y, x), normalised chips of the size and kind that will come.
+        gsd_m: Their ground sampling in metres; None: the network's own.
         backend: See above.
     """
     network.eval()
     with torch.inference_mode():
-        plain = network(probe)
+        plain = network(probe, gsd_m=gsd_m)
     scale = float(plain.abs().max()) or 1.0
 
     def difference() -> float:
         with torch.inference_mode():
-            return float((network(probe) - plain).abs().max()) / scale
+            return float((network(probe, gsd_m=gsd_m) - plain).abs().max()) / scale
 
     steps, refused = [], []
-    for name, step in _exact_steps(network, probe, linears=backend == "exact"):
+    for name, step in _exact_steps(network, probe, gsd_m, linears=backend == "exact"):
         undo = step()
         if undo is None:
             continue
@@ -96,12 +98,12 @@ Undo = Callable[[], None]
 
 
 def _exact_steps(
-    network: SegmentationNetwork, probe: Tensor, *, linears: bool
+    network: SegmentationNetwork, probe: Tensor, gsd_m: float | None, *, linears: bool
 ) -> list[tuple[str, Callable[[], Undo | None]]]:
     steps: list[tuple[str, Callable[[], Undo | None]]] = [
         ("generated kernels kept", lambda: _keep_kernels(network)),
         ("normalisation and head folded", lambda: _fold(network)),
-        ("channels-last decoder", lambda: _channels_last(network, probe)),
+        ("channels-last decoder", lambda: _channels_last(network, probe, gsd_m)),
     ]
     if linears:
         steps.append(("oneDNN linear layers", lambda: _onednn(network, probe)))
@@ -128,7 +130,7 @@ def _fold(network: SegmentationNetwork) -> Undo:
     return undo
 
 
-def _channels_last(network: SegmentationNetwork, probe: Tensor) -> Undo | None:
+def _channels_last(network: SegmentationNetwork, probe: Tensor, gsd_m: float | None) -> Undo | None:
     """Keep the layout only where it is faster: it halves the time of some decoders and doubles that of others."""
 
     def layout(memory_format: torch.memory_format) -> None:
@@ -145,7 +147,7 @@ def _channels_last(network: SegmentationNetwork, probe: Tensor) -> Undo | None:
 
     with torch.inference_mode():
         image = pad_to_cells(probe, network.encoder.patch, network.decoder.fewest_cells)
-        features = network.features(image)
+        features = network.features(image, gsd_m=gsd_m)
     if _faster(laid_out(torch.channels_last), laid_out(torch.contiguous_format)):
         layout(torch.channels_last)
         return lambda: layout(torch.contiguous_format)

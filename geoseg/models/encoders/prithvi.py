@@ -121,7 +121,7 @@ class Prithvi(PatchEncoder):
         if self.location_embed_enc is not None and seen.latlon is not None:
             places = [[[latitude, longitude]] for latitude, longitude in seen.latlon]
             tokens = tokens + self._codes(places, self.location_embed_enc, x)
-        first = (self.cls_token + table[:1]).expand(len(x), -1, -1)
+        first = (self.cls_token + table[:1]).expand(x.shape[0], -1, -1)
         return torch.cat([first, tokens], dim=1)
 
     def _blocks(self) -> Sequence[nn.Module]:

@@ -179,6 +179,18 @@ def test_a_call_may_say_what_the_network_was_built_with():
         assert not torch.equal(network(x), network(x, gsd_m=3.0))
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_graph_of_it_takes_any_batch_and_leaves_nothing_behind(encoder):
+    network = small(encoder, "pixelshuffle").eval()
+    network.encoder.reuse_kernels = True
+    x = torch.randn(2, 4, 70, 64)
+    with torch.no_grad():
+        graph = torch.export.export(network, (x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)).module()
+        expected = network(x)
+        assert torch.allclose(graph(x), expected, atol=1e-6)
+        assert torch.allclose(graph(torch.cat([x, x, x]))[2:4], expected, atol=1e-5)
+
+
 def test_taps_must_fit_the_decoder():
     with pytest.raises(ValueError, match="reads 4 maps"):
         small("patch 8", "upernet", taps=[1, 3])

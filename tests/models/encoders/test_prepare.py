@@ -66,6 +66,17 @@ def test_approximate_backends_say_how_far_off_they_are(backend, kind, bound):
     assert 1e-6 < off < bound
 
 
+def test_a_network_that_is_told_its_resolution_is_prepared_with_it():
+    made, probe = network(), torch.randn(1, 4, 64, 64)
+    made.gsd_m = None
+    with torch.no_grad():
+        plain = made(probe, gsd_m=3.0)
+    done = prepare_for_inference(made, probe, gsd_m=3.0)
+    assert done.refused == ()
+    with torch.no_grad():
+        assert (made(probe, gsd_m=3.0) - plain).abs().max() < 1e-5 * plain.abs().max()
+
+
 def test_a_step_that_is_not_exact_is_taken_back(monkeypatch):
     class Wrong(OneDnnLinear):
         def forward(self, x):
