@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+ORACLES = .venv-oracles/.install
 PIP     = $(BIN)/python -m pip install --quiet -c constraints.txt
 
 .PHONY: demo test check format install install-test install-lint wheel clean
@@ -9,7 +10,7 @@ PIP     = $(BIN)/python -m pip install --quiet -c constraints.txt
 demo: install  ## map the embedded, simulated flood and say where the mask is
 	$(BIN)/geoseg demo
 
-test: install-test  ## the whole test suite
+test: install-test $(ORACLES)  ## the whole test suite
 	$(BIN)/python -m pytest
 
 check: install-lint  ## ruff, mypy strict, and the test that holds the layers
@@ -41,8 +42,12 @@ $(VENV)/.install-lint: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[test,lint]'
 	touch $@ $(VENV)/.install $(VENV)/.install-test
 
+$(ORACLES): tests/models/encoders/install_oracles.py | $(BIN)/python  # what the parity tests compare with
+	$(BIN)/python $<
+	touch $@
+
 wheel: install-test  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oracles build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
@@ -16,10 +17,12 @@ class Memo:
     """The few tensors made last, by everything they were made from.
 
     Nothing is kept while a graph is traced (the tensors there are stand-ins), nor copied or pickled with its owner.
+    Threads may share one.
     """
 
     def __init__(self, size: int = 8) -> None:
         self.size = size
+        self._lock = threading.Lock()
         self._made: OrderedDict[Hashable, Any] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
@@ -28,12 +31,13 @@ class Memo:
             return make()
         # A tensor born in inference mode may not take part in training later, so the mode is part of the key.
         full = (key, torch.is_inference_mode_enabled())
-        if full not in self._made:
-            self._made[full] = make()
-            while len(self._made) > self.size:
-                self._made.popitem(last=False)
-        self._made.move_to_end(full)
-        made: Made = self._made[full]
+        with self._lock:
+            if full not in self._made:
+                self._made[full] = make()
+                while len(self._made) > self.size:
+                    self._made.popitem(last=False)
+            self._made.move_to_end(full)
+            made: Made = self._made[full]
         return made
 
     def __len__(self) -> int:

@@ -213,4 +213,6 @@ def _faster(variant: Callable[[], object], plain: Callable[[], object]) -> bool:
 def _seconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()  # a GPU answers before it is done
     return time.perf_counter() - start

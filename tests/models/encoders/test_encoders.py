@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from geoseg.errors import BandMismatchError, InputRangeError
 from geoseg.models.encoders.acquisition import Acquisition
 from geoseg.models.encoders.clay import Clay, ClaySize
 from geoseg.models.encoders.dofa import Dofa, DofaSize, DofaV2
+from geoseg.models.encoders.memo import Memo
 from geoseg.models.encoders.padding import crop, pad_to_cells
 from geoseg.models.encoders.positions import stretched, table_2d
 from geoseg.models.encoders.prithvi import Prithvi, PrithviSize
@@ -220,6 +222,26 @@ def test_each_item_has_its_own_time_and_place():
         one = encoded(encoder, x[:1], time=later, latlon=there).maps[-1]
         assert torch.allclose(both[1], one[0], atol=1e-6)
         assert not torch.allclose(both[0], both[1], atol=1e-4)
+
+
+def test_a_memo_forgets_the_oldest_and_serves_threads_alike():
+    memo, made = Memo(size=2), []
+
+    def make(key):
+        made.append(key)
+        return torch.tensor(key)
+
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda key: int(memo.get(key, lambda: make(key))), [1, 2] * 200))
+    assert got == [1, 2] * 200
+    assert sorted(made) == [1, 2]
+    memo.get(1, lambda: make(1))
+    memo.get(3, lambda: make(3))
+    memo.get(1, lambda: make(1))
+    assert made[2:] == [3]
+    memo.get(2, lambda: make(2))
+    assert made[2:] == [3, 2]
+    assert len(memo) == 2
 
 
 @settings(max_examples=60, deadline=None)
