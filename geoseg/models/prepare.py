@@ -1,0 +1,39 @@
+"""Faster inference for any network, with the promise kept: what is called exact was compared with the plain network."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+
+from geoseg.models.decoders.network import SegmentationNetwork
+from geoseg.models.encoders.prepare import Backend, Prepared
+from geoseg.models.encoders.prepare import prepare_for_inference as prepare_foundation
+
+
+def prepare_for_inference(
+    network: nn.Module, probe: Tensor, *, backend: Backend = "exact"
+) -> tuple[nn.Module, Prepared]:
+    """A faster copy of a network, for weights that no longer change.
+
+    ``exact`` differs from the plain network by less than 1e-5 of its largest logit on ``probe``, and falls back where
+    it does not. ``bf16`` and ``int8`` (foundation encoders only) are approximate, by as much as the record says.
+    Nothing global is switched: no matmul precision, no thread count.
+
+    What is faster is measured here and now, so two machines may choose differently, and then differ by rounding.
+
+    Args:
+        network: Any that :func:`geoseg.models.registry.build` gives; it stays as it is.
+        probe: float32 (batch, band, y, x), normalised chips of the size and kind that will come, on the network's
+            device.
+        backend: See above.
+
+    Raises:
+        BadOptionError: ``int8`` for a convolutional network.
+    """
+    if isinstance(network, SegmentationNetwork):
+        faster = copy.deepcopy(network)
+        return faster, prepare_foundation(faster, probe, backend=backend)
+    from geoseg.models.cnn.prepare import prepare_cnn
+
+    return prepare_cnn(network, probe, backend)
