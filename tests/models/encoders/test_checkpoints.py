@@ -74,6 +74,19 @@ def test_a_table_for_four_frames_is_the_formula(tmp_path):
     load_tiny(tmp_path / "p.pt")
 
 
+def test_prithvi_v1_lies_flat_beside_its_decoder(tmp_path):
+    name = "prithvi-eo-v1-100m"
+    ours = stirred(build_encoder(name, bands=6, depth=1))
+    state = ours.state_dict() | {"pos_embed": table_3d(3, 14, 14, 768)[None], "mask_token": torch.zeros(1, 1, 512)}
+    state |= {f"decoder_{part}": torch.zeros(2) for part in ("embed.weight", "blocks.0.norm1.weight", "pos_embed")}
+    torch.save(state, tmp_path / "v1.pt")
+    fresh = build_encoder(name, bands=6, depth=1).eval()
+    report = load_encoder(fresh, name, tmp_path / "v1.pt", sensor="s2", bands=HLS)
+    pixels = torch.randn(1, 6, 64, 64)
+    assert torch.equal(features(fresh, pixels), features(ours, pixels))
+    assert sum(report.left_out.values()) == 5
+
+
 def test_trained_positions_are_refused(tmp_path):
     prithvi_file(tmp_path / "p.pt", encoder__pos_embed=table_3d(1, 14, 14, 192)[None] + 0.01)
     with pytest.raises(CheckpointMismatchError, match="positions"):

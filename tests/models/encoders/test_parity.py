@@ -14,7 +14,7 @@ from torch import nn
 from geoseg.models.encoders.clay import SIZES as CLAY
 from geoseg.models.encoders.clay import Clay, ClaySize
 from geoseg.models.encoders.dofa import SIZES as DOFA
-from geoseg.models.encoders.dofa import Dofa
+from geoseg.models.encoders.dofa import Dofa, DofaV2
 from geoseg.models.encoders.positions import sincos, table_2d
 from geoseg.models.encoders.prithvi import Prithvi, PrithviSize
 
@@ -160,6 +160,34 @@ def test_dofa_v1_is_torchgeo():
         last = ours.encode(pixels, wavelengths_um=WAVELENGTHS, taps=[2]).maps[0]
         pooled = nn.functional.layer_norm(last.flatten(2).transpose(1, 2).mean(1), (size.width,), *norm, eps=1e-6)
     assert torch.equal(pooled, expected)
+
+
+def test_dofa_v2_is_its_authors_assembly_of_timm_and_the_generator():
+    """No library has DOFA v2. Its authors put v1's kernel generator before timm's vision transformer; so does this."""
+    from timm.models.vision_transformer import VisionTransformer
+    from torchgeo.models.dofa import DOFAEmbedding
+
+    ours = stirred(DofaV2(DOFA["base"], depth=2))
+    weights = ours.state_dict()
+    embedding = DOFAEmbedding(128, kernel_size=14, embed_dim=768)
+    embedding.load_state_dict(inside(weights, "patch_embed."), strict=True)
+    body = VisionTransformer(patch_size=14, embed_dim=768, depth=2, num_heads=12, init_values=1e-5, num_classes=0)
+    missing, unexpected = body.load_state_dict(inside(weights, "model."), strict=False)
+    assert unexpected == []
+    assert {name.split(".")[0] for name in missing} == {"patch_embed", "norm"}
+    pixels = torch.randn(2, 5, 224, 224)
+    with torch.no_grad():
+        tokens, _ = embedding(pixels, torch.tensor(WAVELENGTHS))
+        tokens = body._pos_embed(tokens)
+        expected = [tokens := block(tokens) for block in body.eval().blocks]
+        got = ours.encode(pixels, wavelengths_um=WAVELENGTHS, taps=[0, 1]).maps
+    for map_, tokens in zip(got, expected, strict=True):
+        wanted = tokens[:, 1:].transpose(1, 2).reshape(2, 768, 16, 16)
+        assert (map_ - wanted).abs().max() <= 1e-6 * wanted.abs().max()
+
+
+def inside(weights, prefix):
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
 def test_sincos_is_the_textbook_formula():
