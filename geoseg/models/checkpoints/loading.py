@@ -92,7 +92,7 @@ def load_encoder(
     chosen = {key: weights[prefix + key] for key in wanted}
     if family.builder == "prithvi":
         notes += _fit_bands(chosen, name, sensor, bands, radar=radar)
-        notes += _check_table(encoder, weights.get(prefix + POSITIONS), path)
+        _check_table(encoder, weights.get(prefix + POSITIONS), path)
     if isinstance(encoder, Dofa) and encoder.positions == "recompute":
         _check_formula(chosen[POSITIONS], path)
     _check_shapes(name, path, chosen, wanted)
@@ -156,10 +156,10 @@ def _fit_bands(chosen: dict[str, Tensor], name: str, sensor: str, bands: Sequenc
     return notes
 
 
-def _check_table(encoder: PatchEncoder, table: Tensor | None, path: Path) -> list[str]:
+def _check_table(encoder: PatchEncoder, table: Tensor | None, path: Path) -> None:
     """The fixed positions that a file carries must be the ones that we compute."""
     if table is None:
-        return []
+        return
     side = 224 // encoder.patch
     frames, rest = divmod(table.shape[1] - 1, side**2)
     fits = rest == 0 and table.shape[-1] == encoder.width
@@ -170,7 +170,6 @@ def _check_table(encoder: PatchEncoder, table: Tensor | None, path: Path) -> lis
             f"The positions in {path.name} are not the fixed table of this encoder: they were trained, or made for "
             "another size. Its features would be wrong."
         )
-    return []
 
 
 def _check_formula(table: Tensor, path: Path) -> None:

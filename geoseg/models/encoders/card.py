@@ -41,12 +41,13 @@ def encoder_card(
     """
     family, variant = encoder_facts(name)
     record = sensor_record(sensor)
-    known = family.sensors.get(sensor) or SensorInput(unit=record.unit, bands={"none": BandInput()})
+    known = family.sensors.get(sensor)
+    scale = known.scale if known else 1.0
     read = tuple(bands) if bands else _published(name, sensor, known)
     inputs = known_bands(name, sensor, read, radar=radar)
     given = statistics or {}
     normalisation = {
-        band: given[band] if band in given else _statistics(name, sensor, band, one, known.scale)
+        band: given[band] if band in given else _statistics(name, sensor, band, one, scale)
         for band, one in zip(read, inputs, strict=True)
     }
     head = decoder or family.decoder
@@ -58,7 +59,7 @@ def encoder_card(
         sensors=(sensor,),
         bands=read,
         unit=record.unit,
-        normalisation=Normalisation(scale=known.scale, bands=normalisation),
+        normalisation=Normalisation(scale=scale, bands=normalisation),
         classes=tuple(classes),
         chip_px=family.chip_px,
         overlap_px=family.chip_px // 4,
@@ -90,9 +91,9 @@ def _source(name: str, variant: Variant) -> str:
     )
 
 
-def _published(name: str, sensor: str, known: SensorInput) -> tuple[str, ...]:
+def _published(name: str, sensor: str, known: SensorInput | None) -> tuple[str, ...]:
     family, _ = encoder_facts(name)
-    bands = tuple(band for band, one in known.bands.items() if one.mean is not None)
+    bands = tuple(band for band, one in known.bands.items() if one.mean is not None) if known else ()
     if family.bands and set(family.bands) <= set(bands):
         return family.bands
     if not bands:
