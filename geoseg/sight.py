@@ -80,7 +80,8 @@ class Sight:
         """The windows over the grid."""
         shape = (int(self.grid.shape[0]), int(self.grid.shape[1]))
         if self.card.chip_px is None:
-            return Plan.over(shape, POINTWISE_TILE_PX, block_px=POINTWISE_BLOCK_PX, sticks_out=False)
+            phase = self.imagery.now.phase
+            return Plan.over(shape, POINTWISE_TILE_PX, block_px=POINTWISE_BLOCK_PX, phase=phase, sticks_out=False)
         return Plan.over(shape, self.card.chip_px, self.card.overlap_px, block_px=NETWORK_BLOCK_PX)
 
     @property

@@ -13,6 +13,7 @@ from geoseg.chips.plan import Block, Plan
 STEPS = 10_000
 """A probability is held as a whole number of these steps: a hundredth of what the outputs resolve."""
 NOT_OBSERVED = 255
+_PER_CENT = ((np.arange(STEPS + 1) + STEPS // 200) // (STEPS // 100)).astype(np.uint8)
 
 
 def weight_dtype(plan: Plan) -> type[np.int32] | type[np.int64]:
@@ -134,7 +135,7 @@ def _percent(
     """Weighted steps to whole per cent, halves up, in integers throughout."""
     step = STEPS // 100
     if weight_y.max(initial=1) == 1 and weight_x.max(initial=1) == 1:
-        return ((sums + step // 2) // step).astype(np.uint8)
+        return _PER_CENT[sums]
     unit = (weight_y * weight_x) * step
     percent: NDArray[np.uint8] = ((sums.astype(np.int64) * 2 + unit) // (2 * unit)).astype(np.uint8)
     return percent

@@ -35,7 +35,7 @@ class TileReader:
         Raises:
             ReadError: As the cube's tiles do.
         """
-        wanted = [(iy, ix) for iy in self._numbers(y) for ix in self._numbers(x)]
+        wanted = [(iy, ix) for iy in self._numbers(0, y) for ix in self._numbers(1, x)]
         tiles = self._tiles(wanted)
         if len(wanted) == 1:
             return _part(tiles[wanted[0]], self._origin(wanted[0]), y, x)
@@ -52,11 +52,12 @@ class TileReader:
             failures.update(dict.fromkeys(tile.failures))
         return Pixels(values, source, tuple(failures))
 
-    def _numbers(self, span: Span) -> range:
-        return range(span[0] // self.cube.tile_px, -(-span[1] // self.cube.tile_px))
+    def _numbers(self, axis: int, span: Span) -> range:
+        size, phase = self.cube.tile_px, self.cube.phase[axis]
+        return range((span[0] + phase) // size, -(-(span[1] + phase) // size))
 
     def _origin(self, number: TileNumber) -> tuple[int, int]:
-        return number[0] * self.cube.tile_px, number[1] * self.cube.tile_px
+        return self.cube.span(0, number[0])[0], self.cube.span(1, number[1])[0]
 
     def _tiles(self, wanted: list[TileNumber]) -> dict[TileNumber, Pixels]:
         missing = [number for number in wanted if number not in self._kept]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import BadOptionError, MissingBandError, SceneUnreadableError
 from geoseg.readers.access import captured_settings, check_credentials
+from geoseg.readers.alignment import phase_of
 from geoseg.readers.composite import NOT_OBSERVED, Canvas, median, observed
 from geoseg.readers.footprint import touches
 from geoseg.readers.loading import load_bands, load_seen
@@ -82,7 +83,8 @@ class Cube:
         geobox: The output grid.
         bands: Names of the bands, in order.
         composite: ``nearest`` clear observation in time, or ``median`` over the passes.
-        tile_px: Side of a tile; the last ones of a row or column are smaller.
+        tile_px: Side of a tile; those at the grid's frame are smaller.
+        phase: Pixels (y, x) by which the first tiles begin before the grid, so that tiles lie on the files' blocks.
         recipes: How each scene is read.
         settings: GDAL settings captured where the Cube was made.
         coarse: A preview: nearest pixels, from overviews.
@@ -93,6 +95,7 @@ class Cube:
     bands: tuple[str, ...]
     composite: Composite = "nearest"
     tile_px: int = 1024
+    phase: tuple[int, int] = (0, 0)
     recipes: tuple[SceneRecipe, ...] = field(default=(), repr=False)
     settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     coarse: bool = field(default=False, repr=False)
@@ -134,7 +137,8 @@ class Cube:
         recipes = tuple(recipe_for(scene, bands) for scene in ordered)
         for recipe in recipes:
             check_credentials(recipe)
-        return cls(ordered, geobox, tuple(bands), composite, tile_px, recipes, captured_settings())
+        phase = phase_of(ordered[0], geobox, tile_px) if ordered else (0, 0)
+        return cls(ordered, geobox, tuple(bands), composite, tile_px, phase, recipes, captured_settings())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -144,8 +148,15 @@ class Cube:
     @property
     def tiles(self) -> tuple[int, int]:
         """Rows and columns of the tile grid."""
-        height, width = self.geobox.shape
-        return math.ceil(height / self.tile_px), math.ceil(width / self.tile_px)
+        rows, cols = (
+            math.ceil((size + phase) / self.tile_px) for size, phase in zip(self.geobox.shape, self.phase, strict=True)
+        )
+        return rows, cols
+
+    def span(self, axis: int, number: int) -> tuple[int, int]:
+        """Rows (axis 0) or columns (axis 1) of the grid that tile ``number`` along that axis covers."""
+        first = number * self.tile_px - self.phase[axis]
+        return max(first, 0), min(first + self.tile_px, int(self.geobox.shape[axis]))
 
     def tile(self, iy: int, ix: int) -> Pixels:
         """Read one tile. What it holds depends on nothing else that is read, nor on ``tile_px``.
@@ -160,10 +171,7 @@ class Cube:
         """
         if not (0 <= iy < self.tiles[0] and 0 <= ix < self.tiles[1]):
             raise IndexError(f"There is no tile {iy}, {ix} in a grid of {self.tiles[0]} x {self.tiles[1]}.")
-        height, width = self.geobox.shape
-        rows = (iy * self.tile_px, min((iy + 1) * self.tile_px, height))
-        cols = (ix * self.tile_px, min((ix + 1) * self.tile_px, width))
-        sight = Sight(self.geobox, rows, cols, self.coarse)
+        sight = Sight(self.geobox, self.span(0, iy), self.span(1, ix), self.coarse)
         return self._median(sight) if self.composite == "median" else self._nearest(sight, range(len(self.recipes)))
 
     def lazy(self) -> xr.Dataset:
@@ -184,7 +192,7 @@ class Cube:
         grid = self.geobox
         if max(grid.shape) > max_px:
             grid = grid.zoom_to(max_px)
-        coarse = replace(self, geobox=grid, tile_px=max(grid.shape), composite="nearest", coarse=True)
+        coarse = replace(self, geobox=grid, tile_px=max(grid.shape), composite="nearest", phase=(0, 0), coarse=True)
         return Thumbnail(coarse.tile(0, 0), grid)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -29,9 +29,10 @@ def dataset_of(cube: Cube) -> xr.Dataset:
     shared = dask.delayed(cube, pure=True)
     rows, cols = cube.tiles
     tiles = [[dask.delayed(_read)(shared, iy, ix) for ix in range(cols)] for iy in range(rows)]
-    height, width = cube.geobox.shape
-    heights = [min(cube.tile_px, height - iy * cube.tile_px) for iy in range(rows)]
-    widths = [min(cube.tile_px, width - ix * cube.tile_px) for ix in range(cols)]
+    heights, widths = (
+        [stop - start for start, stop in (cube.span(axis, number) for number in range(count))]
+        for axis, count in enumerate((rows, cols))
+    )
     count = len(cube.bands)
 
     def block(part: str, iy: int, ix: int) -> da.Array:
