@@ -27,7 +27,7 @@ def build_network(
     positions: Policy | None = None,
     norm_epsilon: float | None = None,
     taps: Sequence[int] | None = None,
-    frozen: bool = False,
+    frozen: bool | str = False,
     depth: int | None = None,
 ) -> SegmentationNetwork:
     """A network with fresh weights. Everything that its features depend on is an option, so a card holds it.
@@ -43,7 +43,7 @@ def build_network(
         positions: Off the pretraining's grid, ``recompute`` or ``interpolate``. None: as the released weights want it.
         norm_epsilon: LayerNorm's epsilon (Prithvi). None: as the released weights want it.
         taps: Blocks that the decoder reads. None: the encoder's choice.
-        frozen: Train the decoder alone.
+        frozen: Part of the encoder that is not trained; see :class:`SegmentationNetwork`. True: all of it.
         depth: Fewer blocks than the encoder has, for trials.
 
     Raises:

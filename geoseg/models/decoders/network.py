@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from geoseg.models.decoders.protocol import Decoder
 from geoseg.models.encoders.acquisition import LatLon, Times
+from geoseg.models.encoders.layers import trained_under
 from geoseg.models.encoders.padding import crop, pad_to_cells
 from geoseg.models.encoders.protocol import Features, PatchEncoder
 
@@ -24,7 +25,8 @@ class SegmentationNetwork(nn.Module):
         wavelengths_um: Centre of each band, used where a call gives none.
         gsd_m: Ground sampling, used where a call gives none.
         taps: Blocks whose output the decoder reads. None: the encoder's choice, the deepest ones first.
-        frozen: The encoder is not trained: no gradients, no dropout, its parameters do not ask for any.
+        frozen: What of the encoder is not trained: ``none``, ``encoder``, ``first:N`` (the embedding and N blocks) or
+            ``all-but-norm``; True is ``encoder``, False is ``none``. A frozen encoder also stays in evaluation.
     """
 
     reads_acquisition: Literal[True] = True
@@ -38,7 +40,7 @@ class SegmentationNetwork(nn.Module):
         wavelengths_um: Sequence[float] | None = None,
         gsd_m: float | None = None,
         taps: Sequence[int] | None = None,
-        frozen: bool = False,
+        frozen: bool | str = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -46,11 +48,21 @@ class SegmentationNetwork(nn.Module):
         self.wavelengths_um = None if wavelengths_um is None else tuple(wavelengths_um)
         self.gsd_m = gsd_m
         self.taps = tuple(encoder.default_taps[-decoder.levels :] if taps is None else taps)
-        self.frozen = frozen
         if len(self.taps) != decoder.levels:
             raise ValueError(f"The decoder reads {decoder.levels} maps, taps {self.taps} give {len(self.taps)}.")
-        if frozen:
-            encoder.requires_grad_(False).eval()
+        self.freeze(frozen if isinstance(frozen, str) else ("encoder" if frozen else "none"))
+
+    def freeze(self, part: str) -> None:
+        """Let everything learn but ``part`` of the encoder; see the class.
+
+        Raises:
+            BadOptionError: No such part.
+        """
+        learning = trained_under(self.encoder, part)
+        for name, parameter in self.encoder.named_parameters():
+            parameter.requires_grad_(name in learning)
+        self.frozen = not learning
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         """As always, but a frozen encoder stays in evaluation."""

@@ -151,7 +151,8 @@ class Clay(PatchEncoder):
         tokens = patches + self._positions(seen, grid, x.device)
         return torch.cat([self.cls_token.expand(x.shape[0], -1, -1), tokens], dim=1)
 
-    def _blocks(self) -> Sequence[nn.Module]:
+    def blocks_in_order(self) -> Sequence[nn.Module]:
+        """See :class:`PatchEncoder`."""
         return list(self.transformer.layers)
 
     def _finish(self, tokens: Tensor) -> Tensor:

@@ -137,7 +137,8 @@ class Dofa(_Dofa):
         # torchgeo starts from zeros, which only a checkpoint replaces; the formula is what the checkpoint holds.
         self.register_buffer("pos_embed", table_2d(side, side, size.width).to(theirs.pos_embed.device)[None])
 
-    def _blocks(self) -> Sequence[nn.Module]:
+    def blocks_in_order(self) -> Sequence[nn.Module]:
+        """See :class:`PatchEncoder`."""
         return list(self.blocks)
 
     def _table(self, grid: tuple[int, int]) -> Tensor:
@@ -186,7 +187,8 @@ class DofaV2(_Dofa):
         """The class token, (1, 1, width)."""
         return self.model.cls_token
 
-    def _blocks(self) -> Sequence[nn.Module]:
+    def blocks_in_order(self) -> Sequence[nn.Module]:
+        """See :class:`PatchEncoder`."""
         return list(self.model.blocks)
 
     def _table(self, grid: tuple[int, int]) -> Tensor:

@@ -124,7 +124,8 @@ class Prithvi(PatchEncoder):
         first = (self.cls_token + table[:1]).expand(x.shape[0], -1, -1)
         return torch.cat([first, tokens], dim=1)
 
-    def _blocks(self) -> Sequence[nn.Module]:
+    def blocks_in_order(self) -> Sequence[nn.Module]:
+        """See :class:`PatchEncoder`."""
         return list(self.blocks)
 
     def _finish(self, tokens: Tensor) -> Tensor:

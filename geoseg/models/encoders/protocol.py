@@ -138,7 +138,7 @@ class PatchEncoder(nn.Module, ABC):
         """Tokens (batch, 1 + frame*y*x, width), positions added, the class token first."""
 
     @abstractmethod
-    def _blocks(self) -> Sequence[nn.Module]:
+    def blocks_in_order(self) -> Sequence[nn.Module]:
         """The transformer's blocks in order."""
 
     @abstractmethod
@@ -147,7 +147,7 @@ class PatchEncoder(nn.Module, ABC):
 
     def _through_blocks(self, tokens: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
         kept = []
-        for index, block in enumerate(self._blocks()[: taps[-1] + 1]):
+        for index, block in enumerate(self.blocks_in_order()[: taps[-1] + 1]):
             tokens = block(tokens)
             if index in taps:
                 kept.append(self._finish(tokens) if index == self.depth - 1 else tokens)

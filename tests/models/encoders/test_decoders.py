@@ -19,6 +19,7 @@ from geoseg.models.decoders.network import SegmentationNetwork
 from geoseg.models.decoders.upernet import UPerNet
 from geoseg.models.encoders.clay import Clay, ClaySize
 from geoseg.models.encoders.dofa import DofaSize, DofaV2
+from geoseg.models.encoders.layers import depths
 from geoseg.models.encoders.prithvi import Prithvi, PrithviSize
 from geoseg.models.registry import build
 
@@ -144,6 +145,39 @@ def test_a_frozen_encoder_learns_nothing_and_stays_in_evaluation():
     assert network.decoder.training
     assert all(parameter.grad is None for parameter in network.encoder.parameters())
     assert all(parameter.grad is not None for parameter in network.decoder.parameters())
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_freezing_the_first_blocks_leaves_the_others_learning(encoder):
+    network = small(encoder, "linear", frozen="first:2").train()
+    network(torch.randn(2, 4, 32, 32)).sum().backward()
+    of_encoder = dict(network.encoder.named_parameters())
+    lie = depths(network.encoder)
+    assert {lie[name] for name, p in of_encoder.items() if p.grad is None} == {0, 1, 2}
+    assert {lie[name] for name, p in of_encoder.items() if p.grad is not None} >= {3, 4}
+    assert network.encoder.training
+    network.freeze("none")
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_depths_count_the_embedding_the_blocks_and_what_follows(encoder):
+    made = ENCODERS[encoder]()
+    lie = depths(made)
+    assert set(lie) == {name for name, _ in made.named_parameters()}
+    for index, block in enumerate(made.blocks_in_order()):
+        assert list(lie.values()).count(index + 1) == len(list(block.parameters()))
+    assert all(depth == 0 for name, depth in lie.items() if "cls_token" in name or "patch_embed" in name)
+
+
+def test_only_norms_may_learn():
+    network = small("patch 8", "linear", frozen="all-but-norm")
+    learning = [name for name, p in network.encoder.named_parameters() if p.requires_grad]
+    assert learning
+    assert all(".norm" in name or ".net.0." in name for name in learning if "generator" not in name)
+    for wrong in ("first:5", "first", "decoder"):
+        with pytest.raises(BadOptionError, match="4 blocks"):
+            network.freeze(wrong)
 
 
 def test_what_was_not_observed_spoils_nothing_beside_it():
