@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -99,6 +100,32 @@ def verify(name: ModelArgument, json_: JsonOption = False) -> None:
     typer.echo(f"{found.path}\nsha256 {found.sha256} ({'as stated' if found.published else 'no hash is published'})")
     for note in found.notes:
         typer.echo(f"Note: {note}")
+
+
+@app.command(
+    no_args_is_help=True,
+    epilog="Examples: [cyan]geoseg models export my-bundle/ -o flood.onnx[/cyan]  |  "
+    "[cyan]geoseg models export my-bundle/ --format pt2 -o flood.pt2[/cyan]",
+)
+def export(
+    name: ModelArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="onnx (opens in the QGIS plugin Deepness), torchscript or pt2.")
+    ] = "onnx",
+    json_: JsonOption = False,
+) -> None:
+    """Write a trained network to one file for other programs, checked against the network before it appears.
+
+    It takes physical units, NaN where not observed, and gives probabilities.
+    """
+    from geoseg.models.export import export_model
+
+    done = export_model(name, out, format_)  # type: ignore[arg-type]  # checked there
+    if json_:
+        typer.echo(json.dumps(asdict(done) | {"path": str(done.path)}, indent=2))
+    else:
+        typer.echo(f"{done.path}: {done.format}, within {done.difference:.1e} of the network.")
 
 
 def _print_rows(title: str, record: dict[str, Any]) -> None:

@@ -45,6 +45,11 @@ class NetworkModel:
         check_chips(chips, self.card)
         return self._asked(chips, self.normalised(chips.pixels.to(self.device))).float().cpu()
 
+    @property
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Shift and factor, float32 (1, band, 1, 1): normalised = shift + pixel * factor."""
+        return self._shift, self._factor
+
     def normalised(self, pixels: Tensor) -> Tensor:
         """(pixel * scale - mean) / std per band, and 0, which is the band's mean, where not observed."""
         return torch.addcmul(self._shift, pixels, self._factor).nan_to_num_(nan=0.0)
