@@ -74,6 +74,32 @@ def test_a_table_for_four_frames_is_the_formula(tmp_path):
     load_tiny(tmp_path / "p.pt")
 
 
+def test_the_whole_autoencoder_as_the_hub_has_it(tmp_path):
+    """terratorch's copy of the hub's module writes the file: its encoder.* and decoder.* are the official layout."""
+    whole = oracles.terratorch_prithvi().PrithviMAE(
+        num_frames=1,
+        in_chans=6,
+        embed_dim=192,
+        depth=12,
+        num_heads=3,
+        decoder_embed_dim=64,
+        decoder_depth=2,
+        decoder_num_heads=2,
+        coords_encoding=["time", "location"],
+        coords_scale_learn=True,
+    )
+    stirred(whole)
+    torch.save(whole.state_dict(), tmp_path / "p.pt")
+    encoder, report = load_tiny(tmp_path / "p.pt")
+    pixels = torch.randn(1, 6, 224, 224)
+    with torch.no_grad():
+        expected = whole.encoder.forward_features(pixels)[-1][:, 1:].transpose(1, 2).reshape(1, 192, 14, 14)
+    assert (features(encoder, pixels) - expected).abs().max() <= 1e-5 * expected.abs().max()
+    assert report.prefix == "encoder."
+    assert set(report.left_out) == {"decoder", "pos_embed"}
+    assert report.matched + sum(report.left_out.values()) == len(whole.state_dict())
+
+
 def test_prithvi_v1_lies_flat_beside_its_decoder(tmp_path):
     name = "prithvi-eo-v1-100m"
     ours = stirred(build_encoder(name, bands=6, depth=1))
