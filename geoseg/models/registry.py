@@ -41,6 +41,9 @@ MODULES = {
 
 MODULES |= dict.fromkeys(encoder_names(), "geoseg.models.foundation")
 
+WITH_ANY_ENCODER = ("unetplusplus", "deeplabv3plus")
+"""Networks over an encoder of one's choice, which a name may carry: ``unetplusplus-resnet18``."""
+
 _networks: dict[str, Builder] = {}
 _baselines: dict[str, Callable[..., SegmentationModel]] = {}
 
