@@ -82,14 +82,14 @@ def _rounded(values: Floats, bits: int) -> Floats:
 def _volume(surface: Surface, polarisation: str, region: Region) -> Floats:
     """Power of land, water and of vegetation that stands in water, before terrain and buildings."""
     known = surfaces()
-    land = _table(known, polarisation)[surface.cover]
-    texture = np.array([each.texture for each in known.covers.values()], dtype=np.float32)[surface.cover]
-    land = land * 10 ** (0.1 * 8 * texture * surface.tone)
-    height = np.array([each.height_m for each in known.covers.values()], dtype=np.float32)[surface.cover]
-    closure = np.array([each.closure for each in known.covers.values()], dtype=np.float32)[surface.cover]
+    land = _table(known, polarisation)[surface.land.cover]
+    texture = np.array([each.texture for each in known.covers.values()], dtype=np.float32)[surface.land.cover]
+    land = land * 10 ** (0.1 * 8 * texture * surface.land.tone)
+    height = np.array([each.height_m for each in known.covers.values()], dtype=np.float32)[surface.land.cover]
+    closure = np.array([each.closure for each in known.covers.values()], dtype=np.float32)[surface.land.cover]
     gain = np.array(
         [getattr(each.flooded_gain_db, polarisation) for each in known.covers.values()], dtype=np.float32
-    )[surface.cover]
+    )[surface.land.cover]
     wet = surface.water > 0
     standing = np.where(height > 0, np.clip(1 - surface.depth_m / np.maximum(height, 0.01), 0, 1), 0)
     scattering = np.maximum(closure * (standing > 0), standing)
@@ -114,10 +114,10 @@ def _water_power(known: Surfaces, surface: Surface, polarisation: str, region: R
 
 def _buildings(power: Floats, surface: Surface, polarisation: str, towards: tuple[float, float]) -> Floats:
     """Bright corners on the side that faces the radar, brighter over water; a shadow on the other side."""
-    if not surface.built_m.any():
+    if not surface.land.built_m.any():
         return power
-    steps = max(1, round(10 / surface.canvas.pixel_m))
-    house = surface.built_m > 0
+    steps = max(1, round(10 / surface.land.canvas.pixel_m))
+    house = surface.land.built_m > 0
     front = _shifted(house, towards, steps) & ~house
     behind = _shifted(house, (-towards[0], -towards[1]), steps) & ~house
     corner = 10 ** (DIHEDRAL_DB[polarisation] / 10) * np.where(surface.water > 0, 1.8, 1.0)
@@ -137,16 +137,16 @@ def _shifted(mask: Mask, direction: tuple[float, float], steps: int) -> Mask:
 
 def _tilt(surface: Surface, towards: tuple[float, float]) -> Floats:
     """Slope towards the satellite, radians; negative where the ground turns away."""
-    south, east = np.gradient(surface.height_m, surface.canvas.pixel_m)
+    south, east = np.gradient(surface.land.height_m, surface.land.canvas.pixel_m)
     return np.arctan(-(east * towards[0] + south * towards[1])).astype(np.float32)
 
 
 def _range_trend(surface: Surface, region: Region) -> Floats:
     """Gamma0 of vegetation still falls with incidence: about 0.1 dB a degree, 1 degree in 6 km of ground range."""
-    x, _ = surface.canvas.xy()
-    far = x - surface.canvas.width_m / 2
+    x, _ = surface.land.canvas.xy()
+    far = x - surface.land.canvas.width_m / 2
     eastwards = np.sign(np.sin(np.radians(region.radar.look_deg)))
-    return np.broadcast_to((-0.1 * eastwards * far / 6000).astype(np.float32), surface.canvas.shape)
+    return np.broadcast_to((-0.1 * eastwards * far / 6000).astype(np.float32), surface.land.canvas.shape)
 
 
 def _outside_swath(shape: tuple[int, int], region: Region) -> Mask:

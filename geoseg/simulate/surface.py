@@ -8,46 +8,68 @@ from typing import Literal
 import numpy as np
 
 from geoseg.simulate import settle
-from geoseg.simulate.canvas import Canvas, Codes, Floats, resample, resample_mask
+from geoseg.simulate.canvas import Canvas, Codes, Floats, block_mean, resample, resample_mask
 from geoseg.simulate.facts import surfaces
 from geoseg.simulate.noise import choice, fractal, hashed, stream
-from geoseg.simulate.world import SHALLOWEST_M, World
+from geoseg.simulate.world import DRY, FLOOD, PERMANENT, SHALLOWEST_M, World
 
 Instant = Literal["before", "flood"]
+INSTANTS: tuple[Instant, Instant] = ("before", "flood")
+LIGHT_CANOPY = 0.6
+"""Share of the ground that a field or meadow hides while it stands out of the water."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
-    """The ground, what stands on it and what water covers it.
+class Land:
+    """The ground and what stands on it: the same before and during the flood.
 
     Attributes:
         canvas: Its grid.
-        cover: uint8 (rows, cols), ``Surfaces.cover_code``; what the water covers where there is water.
-        water: uint8 (rows, cols), ``Surfaces.water_code``, 0 where dry.
-        depth_m: float32 (rows, cols), 0 where dry.
+        cover: uint8 (rows, cols), ``Surfaces.cover_code``.
         height_m: float32 (rows, cols), ground above the datum.
         tone: float32 (rows, cols), about -2..2: brightness within a cover, vigour of what is green.
         built_m: float32 (rows, cols), height of the building, 0 where none.
-        wind: float32 (rows, cols), 0..1.
     """
 
     canvas: Canvas
     cover: Codes
-    water: Codes
-    depth_m: Floats
     height_m: Floats
     tone: Floats
     built_m: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The land and the water that stands on it.
+
+    Attributes:
+        land: What the water covers where there is water.
+        water: uint8 (rows, cols), ``Surfaces.water_code``, 0 where dry.
+        depth_m: float32 (rows, cols), 0 where dry.
+        wind: float32 (rows, cols), 0..1.
+    """
+
+    land: Land
+    water: Codes
+    depth_m: Floats
     wind: Floats
 
+    def emergent(self) -> Floats:
+        """Share of each pixel where the cover hides the water from above: 1 where dry. float32 (rows, cols)."""
+        covers = list(surfaces().covers.values())
+        height = np.array([each.height_m for each in covers], dtype=np.float32)[self.land.cover]
+        hides = [max(each.closure, LIGHT_CANOPY if each.green else 0.0) for each in covers]
+        above = np.clip(1 - self.depth_m / np.maximum(height, 0.01), 0, 1)
+        standing = np.array(hides, dtype=np.float32)[self.land.cover] * above
+        return np.where(self.water > 0, standing, 1).astype(np.float32)
 
-def look(world: World, canvas: Canvas, instant: Instant) -> Surface:
-    """Read the world on a grid.
+
+def look(world: World, canvas: Canvas) -> dict[Instant, Surface]:
+    """Read the world on a grid, at both instants.
 
     Args:
         world: What is there.
         canvas: Grid in the world's CRS, within the world's extent.
-        instant: In normal times, or at the flood's height.
     """
     x, y = canvas.xy()
     x = x + np.float32(canvas.left - world.canvas.left)
@@ -61,10 +83,23 @@ def look(world: World, canvas: Canvas, instant: Instant) -> Surface:
     cover, tone = _cover(world, canvas, parcels, x, y)
     roof, built = _buildings(world, canvas)
     cover = np.where(built > 0, roof, cover)
-    water, depth = _water(world, canvas, instant, cover, parcels)
     texture = fractal(canvas.shape, stream(world.region.seed, f"texture {canvas.pixel_m}"), slope=1.4, coarsest_px=24)
     tone = np.clip(tone + 0.45 * texture, -2.2, 2.2).astype(np.float32)
-    return Surface(canvas, cover, water, depth, read(world.relief.height_m), tone, built, read(world.wind))
+    land = Land(canvas, cover, read(world.relief.height_m), tone, built)
+    wind = read(world.wind)
+    return {instant: Surface(land, *_water(world, canvas, instant, cover, parcels), wind) for instant in INSTANTS}
+
+
+def truth(seen: dict[Instant, Surface], factor: int = 1) -> Codes:
+    """What a perfect map would say, on pixels ``factor`` times as large: the larger part of each pixel decides.
+
+    Water counts where it stands, under trees and between walls too, whether a sensor can see it or not.
+
+    Returns:
+        uint8 (rows, cols): 0 dry, 1 flood, 2 water that stood there before as well (river, ponds, rice under water).
+    """
+    wet, normal = (block_mean((seen[when].water > 0).astype(np.float32), factor) >= 0.5 for when in ("flood", "before"))
+    return np.where(normal, PERMANENT, np.where(wet, FLOOD, DRY)).astype(np.uint8)
 
 
 def _cover(world: World, canvas: Canvas, parcels: settle.Parcels, x: Floats, y: Floats) -> tuple[Codes, Floats]:

@@ -1,0 +1,134 @@
+"""The folder that holds every simulated region made so far: a static STAC catalogue.
+
+::
+
+    catalog.json            links to every item
+    items.json              the same items as one FeatureCollection
+    items.parquet           the same as stac-geoparquet
+    REGION/                 files and items of one region, appearing whole
+    REGION/made.json        what the region was made from, so that it is made again when that changes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from geoseg.progress import Progress, Report, silent
+from geoseg.simulate.facts import Region, region, regions, surfaces
+from geoseg.simulate.items import STAC_VERSION, Item
+from geoseg.storage import cache_folder, whole_file, whole_folder
+
+WORLD_VERSION = 1
+"""Raised whenever the code of this room changes what it writes."""
+STAMP = "made.json"
+
+
+def demo_folder() -> Path:
+    """The catalogue's folder in the user's cache: what ``--catalog demo`` reads."""
+    return cache_folder("demo")
+
+
+def ensure(name: str, folder: Path | None = None, report: Report = silent) -> Path:
+    """Make a region unless it is there already, made by this version from these facts.
+
+    Args:
+        name: Name of the region.
+        folder: The catalogue's folder; None: ``demo_folder()``.
+        report: Called with each scene that is done.
+
+    Returns:
+        The catalogue's ``catalog.json``.
+
+    Raises:
+        UnknownNameError: No such region.
+        OutputNotWritableError: The folder cannot be written.
+    """
+    facts, folder = region(name), folder or demo_folder()
+    if not is_made(name, folder):
+        with whole_folder(folder / name) as place:
+            _make(name, facts, place, report)
+        _write_index(folder)
+    return folder / "catalog.json"
+
+
+def is_made(name: str, folder: Path) -> bool:
+    """The region is there, as this version would make it."""
+    try:
+        stamp = json.loads((folder / name / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(stamp == _stamp(region(name))) and (folder / "catalog.json").is_file()
+
+
+def _stamp(facts: Region) -> dict[str, Any]:
+    """What a region depends on: the code's version, and every fact."""
+    text = facts.model_dump_json() + surfaces().model_dump_json()
+    return {"world_version": WORLD_VERSION, "facts_sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _make(name: str, facts: Region, place: Path, report: Report) -> None:
+    from geoseg.simulate.scenes import SCENES, Scenes
+    from geoseg.simulate.world import make_world
+
+    report(Progress("simulate", 0, SCENES, note=facts.place, unit="scenes"))
+    for done, item in enumerate(Scenes(name, make_world(facts), place).write(), start=1):
+        _write_json(place / f"{item['id']}.json", _with_links(item))
+        report(Progress("simulate", done, SCENES, note=facts.place, unit="scenes"))
+    _write_json(place / STAMP, _stamp(facts))
+
+
+def _write_index(folder: Path) -> None:
+    """Write the files that list every region made so far."""
+    items = [_with_links(item, root=".", at=where) for where, item in _items(folder)]
+    _write_json(folder / "items.json", {"type": "FeatureCollection", "features": items})
+    _write_parquet(folder / "items.parquet", items)
+    _write_json(folder / "catalog.json", _catalog(where for where, _ in _items(folder)))
+
+
+def _items(folder: Path) -> list[tuple[str, Item]]:
+    """Every item with its path below the folder, of the regions that this version made."""
+    made = [name for name in regions() if (folder / name / STAMP).is_file()]
+    paths = [path for name in made for path in sorted((folder / name).glob("SIMULATED_*.json"))]
+    return [(path.relative_to(folder).as_posix(), json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def _catalog(hrefs: Iterable[str]) -> dict[str, Any]:
+    return {
+        "type": "Catalog",
+        "stac_version": STAC_VERSION,
+        "id": "geoseg-demo",
+        "title": "Simulated floods (geoseg demo)",
+        "description": "Simulated places, simulated floods, simulated imagery. Nothing here was observed.",
+        "links": [
+            {"rel": "root", "href": "./catalog.json", "type": "application/json"},
+            *({"rel": "item", "href": f"./{href}", "type": "application/geo+json"} for href in hrefs),
+        ],
+    }
+
+
+def _with_links(item: Item, root: str = "..", at: str | None = None) -> Item:
+    """The item as a file of its region's folder, or as a row of a list in the catalogue's folder."""
+    links = [{"rel": rel, "href": f"{root}/catalog.json", "type": "application/json"} for rel in ("root", "parent")]
+    if at is None:
+        return {**item, "links": links}
+    below = Path(at).parent.as_posix()
+    assets = {
+        name: {**asset, "href": f"./{below}/{asset['href'].removeprefix('./')}"} for name, asset in item["assets"].items()
+    }
+    return {**item, "links": links, "assets": assets}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _write_parquet(path: Path, items: list[Item]) -> None:
+    from stac_geoparquet.arrow import parse_stac_items_to_arrow, to_parquet
+
+    with whole_file(path) as part:
+        to_parquet(parse_stac_items_to_arrow(items), part)

@@ -1,0 +1,55 @@
+"""One array, or one stream of windows, as a cloud-optimised GeoTIFF that says it is simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.simulate.canvas import Canvas
+
+TAGS = {"GEOSEG_SIMULATED": "yes", "TIFFTAG_IMAGEDESCRIPTION": "Simulated by geoseg. Nothing here was observed."}
+LAYOUT = {"driver": "COG", "compress": "deflate", "predictor": "yes", "blocksize": 256, "overview_resampling": "nearest"}
+
+
+def write_cog(
+    path: Path,
+    image: NDArray[np.generic],
+    canvas: Canvas,
+    *,
+    nodata: float | None = None,
+    names: Sequence[str] = (),
+) -> None:
+    """Write a raster.
+
+    Args:
+        path: The file.
+        image: (rows, cols) or (band, rows, cols).
+        canvas: Its grid.
+        nodata: Value that means "not observed".
+        names: Description of each band.
+    """
+    import rasterio
+
+    bands = image if image.ndim == 3 else image[None]
+    with rasterio.open(path, "w", **profile(canvas, len(bands), bands.dtype.name, nodata), **LAYOUT) as file:
+        file.write(bands)
+        file.update_tags(**TAGS)
+        for number, name in enumerate(names, start=1):
+            file.set_band_description(number, name)
+
+
+def profile(canvas: Canvas, count: int, dtype: str, nodata: float | None) -> dict[str, Any]:
+    """What rasterio needs to know of a raster."""
+    return {
+        "height": canvas.rows,
+        "width": canvas.cols,
+        "count": count,
+        "dtype": dtype,
+        "crs": canvas.crs,
+        "transform": canvas.transform,
+        "nodata": nodata,
+    }
