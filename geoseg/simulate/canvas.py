@@ -144,9 +144,7 @@ def resample_mask(mask: Mask, source: Canvas, target: Canvas) -> Mask:
     return mask[rows[:, None], cols[None, :]]
 
 
-def _places(
-    offset_m: float, source: Canvas, target: Canvas, count: int, limit: int
-) -> tuple[NDArray[np.intp], Floats]:
+def _places(offset_m: float, source: Canvas, target: Canvas, count: int, limit: int) -> tuple[NDArray[np.intp], Floats]:
     """For each target pixel along one axis: the source pixel before it, and how far it lies towards the next."""
     place = (offset_m + (np.arange(count) + 0.5) * target.pixel_m) / source.pixel_m - 0.5
     place = np.clip(place, 0, limit - 1)

@@ -117,7 +117,8 @@ def _with_links(item: Item, root: str = "..", at: str | None = None) -> Item:
         return {**item, "links": links}
     below = Path(at).parent.as_posix()
     assets = {
-        name: {**asset, "href": f"./{below}/{asset['href'].removeprefix('./')}"} for name, asset in item["assets"].items()
+        name: {**asset, "href": f"./{below}/{asset['href'].removeprefix('./')}"}
+        for name, asset in item["assets"].items()
     }
     return {**item, "links": links, "assets": assets}
 

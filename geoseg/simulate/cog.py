@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from geoseg.simulate.canvas import Canvas
 
 TAGS = {"GEOSEG_SIMULATED": "yes", "TIFFTAG_IMAGEDESCRIPTION": "Simulated by geoseg. Nothing here was observed."}
-LAYOUT = {"driver": "COG", "compress": "deflate", "predictor": "yes", "blocksize": 256, "overview_resampling": "nearest"}
+LAYOUT = {
+    "driver": "COG",
+    "compress": "deflate",
+    "predictor": "yes",
+    "blocksize": 256,
+    "overview_resampling": "nearest",
+}
 
 
 def write_cog(

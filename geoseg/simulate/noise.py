@@ -15,7 +15,9 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
 
 
-def fractal(shape: tuple[int, int], rng: np.random.Generator, *, slope: float = 2.2, coarsest_px: float = 256) -> Floats:
+def fractal(
+    shape: tuple[int, int], rng: np.random.Generator, *, slope: float = 2.2, coarsest_px: float = 256
+) -> Floats:
     """A Gaussian field whose power falls with frequency as f^-slope: hills, clouds, vigour.
 
     Args:

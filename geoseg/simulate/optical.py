@@ -111,9 +111,7 @@ class Scene:
     def _ground(self, known: Surfaces, place: int) -> Floats:
         covers = list(known.covers.values())
         spectrum = np.array([each.reflectance[place] for each in covers], dtype=np.float32)
-        wander = np.array(
-            [known.vigour[place] if each.green else each.texture for each in covers], dtype=np.float32
-        )
+        wander = np.array([known.vigour[place] if each.green else each.texture for each in covers], dtype=np.float32)
         cover = self._surface.land.cover
         brightness = np.clip(1 + wander[cover] * self._surface.land.tone, 0.4, 1.8)
         return np.asarray(spectrum[cover] * brightness, dtype=np.float32)

@@ -48,7 +48,9 @@ def backscatter(surface: Surface, region: Region, factor: int = 2) -> Backscatte
         fine = _buildings(fine, surface, polarisation, towards)
         fine *= 10 ** (0.1 * np.clip(0.07 * np.degrees(tilt), -1.5, 1.5))
         fine *= 10 ** (0.1 * _range_trend(surface, region))
-        power[polarisation] = block_mean(fine.astype(np.float32), factor) + np.float32(10 ** (NOISE_DB[polarisation] / 10))
+        power[polarisation] = block_mean(fine.astype(np.float32), factor) + np.float32(
+            10 ** (NOISE_DB[polarisation] / 10)
+        )
     lost = (tilt > np.radians(region.radar.incidence_deg)) | (tilt < -np.radians(90 - region.radar.incidence_deg))
     hidden = block_mean(lost.astype(np.float32), factor) > 0.5
     return Backscatter(power, hidden | _outside_swath(hidden.shape, region))
@@ -87,9 +89,9 @@ def _volume(surface: Surface, polarisation: str, region: Region) -> Floats:
     land = land * 10 ** (0.1 * 8 * texture * surface.land.tone)
     height = np.array([each.height_m for each in known.covers.values()], dtype=np.float32)[surface.land.cover]
     closure = np.array([each.closure for each in known.covers.values()], dtype=np.float32)[surface.land.cover]
-    gain = np.array(
-        [getattr(each.flooded_gain_db, polarisation) for each in known.covers.values()], dtype=np.float32
-    )[surface.land.cover]
+    gain = np.array([getattr(each.flooded_gain_db, polarisation) for each in known.covers.values()], dtype=np.float32)[
+        surface.land.cover
+    ]
     wet = surface.water > 0
     standing = np.where(height > 0, np.clip(1 - surface.depth_m / np.maximum(height, 0.01), 0, 1), 0)
     scattering = np.maximum(closure * (standing > 0), standing)

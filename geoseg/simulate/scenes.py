@@ -229,7 +229,9 @@ class Scenes:
         write_cog(self.folder / "aerial_flood.tif", numbers, canvas, names=AERIAL_BANDS)
         self._write_buildings(canvas)
         assets = {
-            "data": Asset("aerial_flood.tif", "Aerial image, 8 bit", "data", canvas, AERIAL_BANDS, {"data_type": "uint8"}),
+            "data": Asset(
+                "aerial_flood.tif", "Aerial image, 8 bit", "data", canvas, AERIAL_BANDS, {"data_type": "uint8"}
+            ),
             "buildings": Asset("buildings.geojson", "Outlines of buildings", "metadata", media="application/geo+json"),
         }
         return self._item(

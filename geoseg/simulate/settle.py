@@ -173,7 +173,9 @@ def streets(region: Region, settled: list[Settlement], x: Floats, y: Floats) -> 
         east, south = x - np.float32(each.x), y - np.float32(each.y)
         near = np.hypot(east, south) < 1.25 * each.radius_m
         along, across = east * cos + south * sin, south * cos - east * sin
-        grid = np.minimum(np.abs((across + row / 2) % row - row / 2), np.abs((along + column / 2) % column - column / 2))
+        grid = np.minimum(
+            np.abs((across + row / 2) % row - row / 2), np.abs((along + column / 2) % column - column / 2)
+        )
         away = np.where(near, np.minimum(away, grid), away)
     return away.astype(np.float32)
 

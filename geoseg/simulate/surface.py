@@ -115,7 +115,9 @@ def _cover(world: World, canvas: Canvas, parcels: settle.Parcels, x: Floats, y: 
     crops = choice(parcels.draw, region.fields.crops, codes)
     farmed = (read(world.farmed) > 0) & (parcels.margin_m > 0)
     cover = np.where(farmed, crops, cover)
-    cover = np.where(farmed & (parcels.margin_m < 3.5), codes["grass" if "paddy" not in region.fields.crops else "soil"], cover)
+    cover = np.where(
+        farmed & (parcels.margin_m < 3.5), codes["grass" if "paddy" not in region.fields.crops else "soil"], cover
+    )
     dense = settle.density(world.settled, x, y)
     cover = np.where((read(world.trees) > 0) & (dense < 0.3), codes[region.trees.cover], cover)
     cover = np.where((bank > 0) & (bank < 14), codes[region.bank_cover], cover)

@@ -205,9 +205,7 @@ def _with_dike(ground: Floats, near: _Near, region: Region) -> Floats:
     return np.where(on_it, raised, ground).astype(np.float32)
 
 
-def _with_sea(
-    ground: Floats, level: Floats, region: Region, canvas: Canvas, rough: Floats
-) -> tuple[Floats, Floats]:
+def _with_sea(ground: Floats, level: Floats, region: Region, canvas: Canvas, rough: Floats) -> tuple[Floats, Floats]:
     """Land that falls to a shore in the east, tide flats before it, and the sea's level 0 beyond."""
     assert region.sea is not None
     x, _ = canvas.xy()

@@ -170,5 +170,3 @@ def _without_misplaced_houses(world: World) -> World:
 def flooded_share(world: World) -> float:
     """Share of the canvas that the flood covers beyond permanent water."""
     return float(np.mean(world.truth() == FLOOD))
-
-

@@ -1,0 +1,173 @@
+"""The embedded default: map a simulated flood, and hold the map against the truth that only a simulation knows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import BadOptionError
+from geoseg.pipeline import Compute, map_flood
+from geoseg.progress import Report, silent
+from geoseg.request import Request
+from geoseg.result import MapResult
+from geoseg.simulate import Region, demo_folder, ensure, is_made, region, regions
+
+REFERENCE_WATER = "demo/reference-water"
+SENSORS = ("s1", "s2", "planetscope")
+DRY, FLOOD, PERMANENT, NOT_OBSERVED = 0, 1, 2, 255
+EDGE = 0.03
+"""Share of the scene's extent that the demo's box leaves out on every side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How a map agrees with the truth, over the pixels that were observed.
+
+    Attributes:
+        iou: Intersection over union by class: ``dry``, ``flood`` (water that was not there before), ``water`` (all of
+            it), per cent. None where neither map nor truth holds the class.
+        observed_px: Pixels compared.
+        not_observed_px: Pixels that the map leaves open: not counted.
+    """
+
+    iou: dict[str, float | None]
+    observed_px: int
+    not_observed_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A finished demo.
+
+    Attributes:
+        region: Name of the region.
+        request: What was asked of ``map_flood``.
+        result: The map.
+        truth: The truth's file.
+        score: The map against it.
+    """
+
+    region: str
+    request: Request
+    result: MapResult
+    truth: Path
+    score: Score
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "simulated": True,
+            "region": self.region,
+            "command": self.request.command("map", self.result.out),
+            "truth": str(self.truth),
+            "iou_pct": self.score.iou,
+            "observed_px": self.score.observed_px,
+            "not_observed_px": self.score.not_observed_px,
+            **self.result.record(),
+        }
+
+
+def regions_made() -> dict[str, tuple[Region, bool]]:
+    """Every simulated region, and whether it has been made in this user's cache."""
+    return {name: (facts, is_made(name, demo_folder())) for name, facts in regions().items()}
+
+
+def run_demo(
+    name: str,
+    sensor: str,
+    out: Path,
+    *,
+    compute: Compute | None = None,
+    overwrite: bool = False,
+    report: Report = silent,
+) -> Demo:
+    """Make a region if it is missing, map it, and compare.
+
+    Args:
+        name: Name of the region.
+        sensor: ``s1``, ``s2`` or ``planetscope``.
+        out: Folder for the products.
+        compute: How the map is computed.
+        overwrite: Replace the products of an earlier run.
+        report: Called with each step forward.
+
+    Raises:
+        UnknownNameError: No such region.
+        BadOptionError: A sensor that the demo does not map.
+        OutputError: The products, or the cache, cannot be written.
+    """
+    if sensor not in SENSORS:
+        raise BadOptionError(f"The demo maps {', '.join(SENSORS)}, not {sensor!r}. Choose another --sensor.")
+    facts = region(name)
+    ensure(name, report=report)
+    request = demo_request(facts, name, sensor)
+    result = map_flood(request, out, compute=compute, overwrite=overwrite, report=report)
+    truth = _truth_of(result)
+    return Demo(name, request, result, truth, compare(result.flood, truth))
+
+
+def demo_request(facts: Region, name: str, sensor: str) -> Request:
+    """The request for a region: its flood, with reference water and the days before."""
+    west, south, east, north = _bbox(name, sensor)
+    lon, lat = EDGE * (east - west), EDGE * (north - south)
+    box = ",".join(f"{number:.4f}" for number in (west + lon, south + lat, east - lon, north - lat))
+    return Request.of(
+        bbox=box,
+        date=str(facts.flood_day),
+        sensor=sensor,
+        catalog="demo",
+        before=str(facts.before_day),
+        reference_water=REFERENCE_WATER,
+    )
+
+
+def compare(mask: Path, truth: Path) -> Score:
+    """Hold a flood mask against a truth, pixel by pixel on the mask's grid, not observed pixels left out.
+
+    Args:
+        mask: ``flood.tif``: 0 dry, 1 flood, 2 permanent water, 255 not observed.
+        truth: uint8 raster of the same codes, read at the nearest pixel.
+    """
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.vrt import WarpedVRT
+
+    with rasterio.open(mask) as mapped, rasterio.open(truth) as known:
+        codes = mapped.read(1)
+        options = {"crs": mapped.crs, "transform": mapped.transform, "height": mapped.height, "width": mapped.width}
+        with WarpedVRT(known, resampling=Resampling.nearest, nodata=NOT_OBSERVED, **options) as there:
+            right = there.read(1)
+    compared = (codes != NOT_OBSERVED) & (right != NOT_OBSERVED)
+    mapped_codes, right_codes = codes[compared], right[compared]
+    iou = {
+        "dry": _iou(mapped_codes == DRY, right_codes == DRY),
+        "flood": _iou(mapped_codes == FLOOD, right_codes == FLOOD),
+        "water": _iou(mapped_codes != DRY, right_codes != DRY),
+    }
+    return Score(iou, int(compared.sum()), int((codes == NOT_OBSERVED).sum()))
+
+
+def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float | None:
+    union = int((one | other).sum())
+    return round(100 * int((one & other).sum()) / union, 2) if union else None
+
+
+def _bbox(name: str, sensor: str) -> tuple[float, float, float, float]:
+    """Of the region's scene of a sensor: the sensors see areas of different size."""
+    features = json.loads((demo_folder() / "items.json").read_text(encoding="utf-8"))["features"]
+    for item in features:
+        properties = item["properties"]
+        if properties["geoseg:region"] == name and properties.get("geoseg:sensor") == sensor:
+            west, south, east, north = item["bbox"]
+            return west, south, east, north
+    raise BadOptionError(f"The simulated region {name} has no imagery of {sensor}.")
+
+
+def _truth_of(result: MapResult) -> Path:
+    scene = result.cube.scenes[0]
+    return Path(scene.item["assets"]["truth"]["href"])
