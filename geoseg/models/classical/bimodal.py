@@ -20,7 +20,7 @@ NARROWEST_DB = 0.5
 """Least standard deviation of a class: two bins. Without it a mixture may collapse onto one."""
 
 ROUNDS = 60
-"""Of expectation and maximisation; the histograms here settle within thirty."""
+"""Of expectation and maximisation, at most."""
 
 
 def histogram(decibels: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -65,9 +65,15 @@ class Mixture:
         for _ in range(ROUNDS):
             if mixture is None:
                 return None
-            first, second = mixture.densities(CENTRES)
+            before, (first, second) = mixture, mixture.densities(CENTRES)
             mixture = _moments(counts, first / np.maximum(first + second, np.finfo(np.float64).tiny))
+            if mixture is not None and mixture.is_near(before):
+                break
         return mixture if mixture is not None and mixture.means_db[0] < mixture.means_db[1] else None
+
+    def is_near(self, other: Mixture) -> bool:
+        """Neither mean differs by more than a hundredth of a bin."""
+        return max(abs(a - b) for a, b in zip(self.means_db, other.means_db, strict=True)) < STEP_DB / 100
 
     def densities(self, decibels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Share times density of each class."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,12 +118,13 @@ class TiledOtsu:
 
     def survey(self, pixels: NDArray[np.float32]) -> TileVotes:
         """What the tiles of a block say; see :class:`geoseg.models.protocol.SceneAdaptive`."""
-        votes = TileVotes()
-        side = self.survey_px
-        for top in range(0, pixels.shape[1], side):
-            for left in range(0, pixels.shape[2], side):
-                votes = votes.merge(self._vote(pixels[0, top : top + side, left : left + side]))
-        return votes
+        import torch
+
+        tiles = _tiles(pixels[0], self.survey_px)
+        if not len(tiles):
+            return TileVotes()
+        votes = [self._vote(histogram(tile)) for tile in multilook(torch.from_numpy(tiles), self.look_px).numpy()]
+        return reduce(TileVotes.merge, votes)
 
     def settled(self, survey: TileVotes) -> TiledOtsu:
         """The same model with the threshold that the votes decide."""
@@ -141,13 +143,7 @@ class TiledOtsu:
             "tile_px": self.survey_px,
         }
 
-    def _vote(self, tile: NDArray[np.float32]) -> TileVotes:
-        import torch
-
-        if np.count_nonzero(np.isfinite(tile)) < LEAST_PX:
-            return TileVotes()
-        smooth = multilook(torch.from_numpy(np.ascontiguousarray(tile))[None], self.look_px)[0]
-        counts = histogram(smooth.numpy())
+    def _vote(self, counts: NDArray[np.int64]) -> TileVotes:
         if self._two_classes(counts) is None:
             return TileVotes(tiles=1)
         return TileVotes(tiles=1, voting=1, counts=tuple(counts.tolist()))
@@ -164,7 +160,8 @@ class TiledOtsu:
 
     def _decide(self, votes: TileVotes) -> Threshold:
         if not votes.voting:
-            reason = f"None of {votes.tiles} tiles holds both water and land; the published default counts."
+            looked = f"None of {votes.tiles} tiles holds both water and land" if votes.tiles else "No tile was observed"
+            reason = f"{looked}; the published default counts."
             return Threshold(self.default_db, STEEPNESS[0], "default", reason)
         mixture = Mixture.fit(np.array(votes.counts, np.int64))
         if mixture is None or not self.plausible_db[0] <= mixture.boundary_db <= self.plausible_db[1]:
@@ -174,3 +171,13 @@ class TiledOtsu:
         steepness = float(np.clip(mixture.log_odds_slope(boundary), *STEEPNESS))
         reason = f"{votes.voting} of {votes.tiles} tiles hold both water and land."
         return Threshold(boundary, steepness, "tiles", reason)
+
+
+def _tiles(band: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """The tiles of (y, x) with enough observed pixels, float32 (tile, side, side); NaN where one sticks out."""
+    rows, columns = (-(-length // side) for length in band.shape)
+    whole = np.full((rows * side, columns * side), np.nan, np.float32)
+    whole[: band.shape[0], : band.shape[1]] = band
+    tiles = whole.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side)
+    enough = np.isfinite(tiles).sum(axis=(1, 2)) >= LEAST_PX
+    return np.ascontiguousarray(tiles[enough])

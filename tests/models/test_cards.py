@@ -1,0 +1,79 @@
+"""Cards against the sensors they name, the code that builds them, and what they claim to score."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+
+from geoseg.catalog.cards import BEFORE, ModelCard, cards
+from geoseg.catalog.sensors import sensor, sensors
+from geoseg.models.inference import Predictor
+from geoseg.models.registry import MODULES
+
+NAMES = sorted(cards())
+FIXED_BANDS = [name for name in NAMES if cards()[name].family != "cnn"]
+"""The bands of a network that is trained from scratch are an example."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_named_as_its_file_and_can_be_built(name):
+    assert cards()[name].name == name
+    assert cards()[name].architecture.name in MODULES
+    assert cards()[name].limits, "every model has limits"
+    assert cards()[name].references
+
+
+@pytest.mark.parametrize("name", FIXED_BANDS)
+def test_every_sensor_it_names_has_its_bands(name):
+    card = cards()[name]
+    for one in card.sensors:
+        assert {band.removeprefix(BEFORE) for band in card.bands} <= set(sensor(one).bands), one
+
+
+def test_every_sensors_default_model_reads_that_sensor():
+    for name, record in sensors().items():
+        assert name in cards()[record.default_model].sensors
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if cards()[name].family != "classical"])
+def test_a_network_without_weights_says_where_they_come_from(name):
+    assert cards()[name].weights_from
+    assert cards()[name].parameters_m
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"overlap_px": 300}, "half of chip_px"),
+        ({"normalisation": {"bands": {"red": {"std": 1}}}}, "does not read"),
+        ({"normalisation": {"bands": {"vv": {"std": 0}}}}, "greater than 0"),
+        ({"sha256": "abc"}, "pattern"),
+        ({"colour": "blue"}, "Extra inputs"),
+        ({"classes": []}, "at least 1"),
+        ({"threshold_pct": 0}, "greater than or equal"),
+    ],
+)
+def test_a_card_that_does_not_hold_is_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        ModelCard.model_validate(cards()["otsu"].model_dump() | changes)
+
+
+CLAIMS = [(name, claim, value) for name in ("otsu", "otsu-vh") for claim, value in cards()[name].scores.items()]
+
+
+@pytest.mark.parametrize(("name", "claim", "value"), CLAIMS)
+def test_scores_are_what_the_model_scores(data, name, claim, value):
+    protocol, rest = claim.split(", Sen1Floods11 ")
+    assert protocol == "water IoU"
+    chip, _, by_default = rest.partition(" (")
+    with rasterio.open(data / f"sen1floods11/S1Hand/{chip}_S1Hand.tif") as image:
+        pixels = image.read(1 if name == "otsu" else 2).astype(np.float32)
+    with rasterio.open(data / f"sen1floods11/LabelHand/{chip}_LabelHand.tif") as image:
+        label = image.read(1)
+    predictor = Predictor.of(name)
+    predictor = predictor.settled(predictor.load().survey(pixels[None]))
+    seen = (label >= 0) & np.isfinite(pixels)
+    water, truth = (predictor.probability(pixels[None, None])[0] >= 0.5) & seen, (label == 1) & seen
+    assert (water & truth).sum() / (water | truth).sum() == pytest.approx(value, abs=0.006)
+    assert predictor.findings()["threshold_from"] == ("default" if by_default else "tiles")
