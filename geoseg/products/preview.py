@@ -24,7 +24,7 @@ LONGEST_PX = 1100
 """Longest side of the arrays that a preview is worth giving; see ``step_for``."""
 
 INK, PALE, WARN = "#22272e", "#6b7280", "#a43b00"
-HATCH_FACE, HATCH_LINE = "#e6e6e6", "#a3a3a3"
+HATCH_FACE, HATCH_LINE = "#ececec", "#bdbdbd"
 DPI = 120
 WIDE = 1.9
 """Maps wider than this times their height stand above each other instead of side by side."""
@@ -136,7 +136,7 @@ def _draw(preview: Preview) -> Figure:
     _show(imagery, stretched(preview.imagery), frame, preview.imagery_title, labels_left=stacked)
     if not (preview.codes != NOT_OBSERVED).any():
         _stamp(mask, "nothing was observed here")
-    _scale_bar(imagery, frame)
+    _scale_bar(imagery, frame, (width, height))
     _north(imagery)
     _head(figure, preview, size)
     _foot(figure, preview, size, foot, notes)
@@ -178,34 +178,45 @@ def _stamp(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=11, color=INK, bbox=box, zorder=6)
 
 
-def _scale_bar(axes: Axes, frame: Frame) -> None:
-    """A bar of a round length, black on white so that it reads on any ground."""
+def _scale_bar(axes: Axes, frame: Frame, panel: tuple[float, float]) -> None:
+    """A bar of a round length, black on white so that it reads on any ground.
+
+    Args:
+        axes: The panel, 0..1 either way.
+        frame: What it shows.
+        panel: Its width and height in inches.
+    """
     from matplotlib.patches import Rectangle
 
     length_m = nice(frame.width_m * 0.3)
-    share, thick = length_m / frame.width_m, 0.012 * max(frame.aspect, 1)
+    share, (across, up) = length_m / frame.width_m, (1 / panel[0], 1 / panel[1])
     label = f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
-    left, bottom = 0.035, 0.035 * max(frame.aspect, 1)
-    pad = 0.018
-    back = Rectangle(
-        (left - pad, bottom - pad * frame.aspect), share + 2 * pad, thick * 6.2, facecolor="white", alpha=0.85, zorder=4
-    )
-    axes.add_patch(back)
-    axes.add_patch(Rectangle((left, bottom), share / 2, thick, facecolor=INK, edgecolor=INK, linewidth=0.6, zorder=5))
-    axes.add_patch(
-        Rectangle(
-            (left + share / 2, bottom), share / 2, thick, facecolor="white", edgecolor=INK, linewidth=0.6, zorder=5
-        )
-    )
+    left, bottom, thick = 0.2 * across, 0.2 * up, 0.06 * up
+
+    def bar(x: float, y: float, size: tuple[float, float], colour: str, edge: str) -> None:
+        axes.add_patch(Rectangle((x, y), *size, facecolor=colour, edgecolor=edge, linewidth=0.6, zorder=5))
+
+    bar(left - 0.1 * across, bottom - 0.1 * up, (share + 0.2 * across, 0.36 * up), "white", "none")
+    bar(left, bottom, (share / 2, thick), INK, INK)
+    bar(left + share / 2, bottom, (share / 2, thick), "white", INK)
     axes.text(
-        left + share / 2, bottom + 1.6 * thick, label, ha="center", va="bottom", fontsize=7.5, color=INK, zorder=6
+        left + share / 2, bottom + thick + 0.02 * up, label, ha="center", va="bottom", fontsize=7.5, color=INK, zorder=6
     )
 
 
 def _north(axes: Axes) -> None:
     box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
     axes.annotate(
-        "N\n\N{UPWARDS ARROW}", (0.965, 0.955), ha="right", va="top", fontsize=9, color=INK, bbox=box, zorder=6
+        "N\n\N{UPWARDS ARROW}",
+        (1, 1),
+        xytext=(-13, -10),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=9,
+        color=INK,
+        bbox=box,
+        zorder=6,
     )
 
 

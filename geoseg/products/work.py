@@ -47,9 +47,7 @@ class WorkFolder:
     _carry: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @classmethod
-    def open(
-        cls, out: Path, key: str, shape: tuple[int, int], layers: Sequence[str], *, stage: str = "map"
-    ) -> Self:
+    def open(cls, out: Path, key: str, shape: tuple[int, int], layers: Sequence[str], *, stage: str = "map") -> Self:
         """Carry on with the work in ``out``, or start afresh where there is none, another's, or a damaged one.
 
         Args:
