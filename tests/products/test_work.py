@@ -88,7 +88,11 @@ def test_old_carries_do_not_pile_up(tmp_path):
     work = half_done(tmp_path)
     work.commit(2, {"top": np.array(20)})
     work.commit(3)
-    assert sorted(file.name for file in (tmp_path / NAME / "map").iterdir()) == [JOURNAL, "probability.raw", "source.raw"]
+    assert sorted(file.name for file in (tmp_path / NAME / "map").iterdir()) == [
+        JOURNAL,
+        "probability.raw",
+        "source.raw",
+    ]
     WorkFolder.discard(tmp_path)
     assert not (tmp_path / NAME / "map").exists()
 
