@@ -26,8 +26,8 @@ from geoseg.storage import cache_folder
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-POINTWISE_TILE_PX, POINTWISE_BLOCK_PX = 1024, 2048
-"""Pixel-by-pixel models share nothing between blocks: blocks of whole tiles, none read twice."""
+POINTWISE_PX = 2048
+"""Pixel-by-pixel models share nothing between blocks: each is one tile, read once and never copied."""
 NETWORK_TILE_PX, NETWORK_BLOCK_PX = 512, 1024
 """Blocks of overlapping chips share tiles: small ones, so that the two rows that are kept stay small."""
 
@@ -81,7 +81,7 @@ class Sight:
         shape = (int(self.grid.shape[0]), int(self.grid.shape[1]))
         if self.card.chip_px is None:
             phase = self.imagery.now.phase
-            return Plan.over(shape, POINTWISE_TILE_PX, block_px=POINTWISE_BLOCK_PX, phase=phase, sticks_out=False)
+            return Plan.over(shape, POINTWISE_PX, block_px=POINTWISE_PX, phase=phase, sticks_out=False)
         return Plan.over(shape, self.card.chip_px, self.card.overlap_px, block_px=NETWORK_BLOCK_PX)
 
     @property
@@ -119,7 +119,7 @@ class Sight:
         return self._cube(self.earlier, bands, self.request.before)
 
     def _cube(self, found: Found, bands: tuple[str, ...], dates: Dates) -> Cube:
-        tile_px = POINTWISE_TILE_PX if self.card.chip_px is None else NETWORK_TILE_PX
+        tile_px = POINTWISE_PX if self.card.chip_px is None else NETWORK_TILE_PX
         composite = self.request.composite
         return Cube.of(found.scenes, self.grid, bands, instant=dates.middle, composite=composite, tile_px=tile_px)
 

@@ -1,4 +1,4 @@
-"""Blocks on this machine: one thread reads ahead, the caller predicts."""
+"""Blocks on this machine: dask reads ahead, the caller predicts."""
 
 from __future__ import annotations
 
@@ -41,19 +41,28 @@ class Here:
         for _, pixels in self._read(imagery, blocks, shared=False):
             yield look(pixels)
 
-    def _read(self, imagery: Imagery, blocks: Iterable[Block], *, shared: bool) -> Iterator[tuple[Block, BlockPixels]]:
+    def _read(
+        self, imagery: Imagery, blocks: Iterable[Block], *, shared: bool
+    ) -> Iterator[tuple[Block, BlockPixels]]:
+        """Blocks and their pixels, read ahead: in turn where they share tiles, side by side where they do not."""
         keep = self.keep_bytes // len(imagery.cubes) if shared else 0
-        readers = tuple(TileReader(cube, keep_bytes=keep, threads=self.threads) for cube in imagery.cubes)
+        kept = tuple(TileReader(cube, keep_bytes=keep, threads=self.threads) for cube in imagery.cubes)
+
+        def read(block: Block) -> BlockPixels:
+            fresh = tuple(TileReader(cube, threads=1) for cube in imagery.cubes)
+            return read_block(imagery, kept if shared else fresh, block)
+
+        ahead = self.read_ahead if shared else self.read_ahead * self.threads
         waiting: deque[tuple[Block, Future[BlockPixels]]] = deque()
-        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+        with ThreadPoolExecutor(1 if shared else self.threads, thread_name_prefix="read-ahead") as pool:
             try:
                 for block in blocks:
-                    waiting.append((block, thread.submit(read_block, imagery, readers, block)))
-                    if len(waiting) > self.read_ahead:
+                    waiting.append((block, pool.submit(read, block)))
+                    if len(waiting) > ahead:
                         first, pixels = waiting.popleft()
                         yield first, pixels.result()
                 while waiting:
                     first, pixels = waiting.popleft()
                     yield first, pixels.result()
             finally:
-                thread.shutdown(wait=True, cancel_futures=True)
+                pool.shutdown(wait=True, cancel_futures=True)
