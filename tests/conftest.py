@@ -6,10 +6,14 @@ import os
 import socket
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy machine is no fault of a property
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -101,8 +101,8 @@ def test_an_aoi_is_the_same_pixel_by_pixel_however_it_is_windowed():
 @given(
     st.integers(1, 70),
     st.integers(1, 70),
-    st.integers(1, 40),
-    st.integers(1, 40),
+    st.integers(4, 40),
+    st.integers(4, 40),
     st.integers(0, 99),
     st.sampled_from([7.0, 90.0, 1500.0]),
 )
