@@ -4,10 +4,10 @@
 
     python benchmarks/map_scene.py [--sizes 2745,10980] [--models mndwi,unet] [--base 16] [--work FOLDER] [--json]
 
-For each size and model: wall seconds of ``geoseg map`` as a whole process, megapixels a second, peak resident memory, and
-for a network the pipeline's efficiency: seconds of the bare network over the same windows, divided by the wall seconds of
-the map step. The bare network is timed both ways that a CPU can run it (batches over all cores, one chip a core), right
-after the map, and the faster counts.
+For each size and model: wall seconds of ``geoseg map`` as a whole process, megapixels a second, peak resident memory,
+and for a network the pipeline's efficiency: seconds of the bare network over the same windows, divided by the wall
+seconds of the map step. The bare network is timed both ways that a CPU can run it (batches over all cores, one chip a
+core), right after the map, and the faster counts.
 """
 
 from __future__ import annotations
@@ -113,18 +113,16 @@ def run(size: int, model: str, *, base: int, batch: int, work: Path) -> dict[str
     area = ["--bbox=" + ",".join(map(str, (west, south, east, north))), "--date", item["properties"]["datetime"][:10]]
     options = ["--sensor", "s2", "--catalog", str(catalog), "--model", name, "--out", str(out), "--overwrite", "--yes"]
     wall, peak, answer = measured(["map", *area, *options, "--batch-size", str(batch), "--json", "-q"])
-    record = json.loads((out / "run.json").read_text())
-    height, width = record["grid"]["shape"]
     row = {
         "model": f"unet, base {base}" if model == "unet" else model,
-        "pixels": f"{height} x {width}",
+        "scene": f"{size} x {size}",
         "wall_s": round(wall, 1),
-        "mpx_per_s": round(height * width / 1e6 / wall, 2),
+        "mpx_per_s": round(size * size / 1e6 / wall, 2),
         "peak_rss_mib": round(peak),
         "map_step_s": answer["seconds"]["map"],
     }
     if model == "unet":
-        bare, windows = bare_seconds(Path(name), max(height, width), batch)
+        bare, windows = bare_seconds(Path(name), size, batch)
         row |= {"windows": windows, "bare_s": round(bare, 1), "efficiency": round(bare / answer["seconds"]["map"], 3)}
     return row
 

@@ -1,4 +1,4 @@
-"""The wheel works on its own: installed from scratch, outside the checkout, with nothing of this repository in reach."""
+"""The wheel works on its own: installed from scratch, outside the checkout, without the repository in reach."""
 
 from __future__ import annotations
 
