@@ -159,3 +159,15 @@ def test_transnorm_is_the_published_one_without_the_projections_that_reach_no_ou
     spatial = sum(each.numel() for each in module.last_block.spatial.parameters())
     total = sum(each.numel() for each in module.parameters())
     assert (total + 11 * spatial) / 1e6 == pytest.approx(117.7, abs=0.05)
+
+
+def test_uvit_stands_on_prithvi_key_by_key():
+    """So that the official checkpoint of the encoder fits it."""
+    from geoseg.models.encoders.build import build_encoder
+
+    with torch.device("meta"):
+        own, official = build("uvit", 6, 1).encoder, build_encoder("prithvi-eo-v1-100m", bands=6)
+    assert {key: value.shape for key, value in own.state_dict().items()} == {
+        key: value.shape for key, value in official.state_dict().items()
+    }
+    assert own.default_taps == (2, 5, 8, 11)

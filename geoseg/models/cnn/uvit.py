@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.models.decoders.unetr import UnetrDecoder
+from geoseg.models.encoders.build import build_encoder
 from geoseg.models.encoders.padding import crop, pad_to_cells
-from geoseg.models.encoders.prithvi import SIZES, Prithvi
+from geoseg.models.encoders.prithvi import Prithvi
 from geoseg.models.registry import network
 
-TAPS = (2, 5, 8, 11)
-"""Blocks 3, 6, 9 and 12 of 12."""
-
+ENCODER = "prithvi-eo-v1-100m"
 BASE = 64
+"""Channels at full resolution."""
 
 
 class BandMixer(nn.Module):
@@ -39,7 +39,7 @@ class BandMixer(nn.Module):
 
 @network("uvit")
 class UViT(nn.Module):
-    """Prithvi-EO-1.0-100M, tapped four times, and a convolutional pyramid over taps and image.
+    """Prithvi-EO-1.0-100M, tapped after each quarter, and a convolutional pyramid over taps and image.
 
     Args:
         bands: Channels of the input. The pretrained kernels are for blue, green, red, narrow near infrared and the two
@@ -51,14 +51,15 @@ class UViT(nn.Module):
     def __init__(self, bands: int, classes: int, *, depth: int = 12) -> None:
         super().__init__()
         self.mixer = BandMixer(bands)
-        self.encoder = Prithvi(replace(SIZES["v1-100m"], depth=depth), bands=bands)
-        self.taps = tuple(min(tap, depth - len(TAPS) + index) for index, tap in enumerate(TAPS))
-        self.decoder = UnetrDecoder(self.encoder.width, classes, bands=bands, patch=self.encoder.patch, base=BASE)
+        encoder = build_encoder(ENCODER, bands=bands, depth=depth)
+        assert isinstance(encoder, Prithvi)  # the catalogue says so
+        self.encoder: Prithvi = encoder
+        self.decoder = UnetrDecoder(encoder.width, classes, bands=bands, patch=encoder.patch, base=BASE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised (batch, band, y, x) of any size -> logits (batch, class, y, x)."""
         image = self.mixer(pad_to_cells(x, self.encoder.patch))
-        found = self.encoder.encode(image, taps=self.taps)
+        found = self.encoder.encode(image)  # blocks 3, 6, 9 and 12
         normed = tuple(self._normed(each) for each in found.maps[:-1])  # the last one is normalised already
         logits = self.decoder(replace(found, maps=(*normed, found.maps[-1])), image)
         return crop(logits, (x.shape[-2], x.shape[-1]))
