@@ -145,8 +145,9 @@ class Dates:
         return cls(first, last)
 
     def widened(self, days: int) -> Dates:
-        """The same dates with ``days`` more on either side."""
-        return Dates(self.first - timedelta(days=days), self.last + timedelta(days=days))
+        """The same dates with ``days`` more on either side, as far as the calendar reaches."""
+        before, after = (self.first - date.min).days, (date.max - self.last).days
+        return Dates(self.first - timedelta(days=min(days, before)), self.last + timedelta(days=min(days, after)))
 
     @property
     def middle(self) -> datetime:
@@ -211,6 +212,9 @@ class Request:
         Raises:
             BadOptionError: A number or name out of its range.
         """
+        for each in fields(self):
+            if getattr(self, each.name) == "":  # an unset variable of a shell, most likely: no default is meant
+                raise BadOptionError(f"{each.metadata['flag']} is empty. Name something, or leave it out.")
         if self.resolution_m is not None and not 0 < self.resolution_m < 1e5:
             raise BadOptionError(f"--resolution is metres above 0 and below 100000, not {self.resolution_m}.")
         if not 0 <= self.window_days <= 3660:

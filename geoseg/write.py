@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +22,13 @@ from geoseg.products.layer import ByteLayer
 from geoseg.products.preview import LONGEST_PX, Preview, step_for, write_preview
 from geoseg.products.raster import scene_band, write_cog
 from geoseg.products.run_record import LeftOutScene, ModelUsed, RunRecord, SceneUsed, digest, grid_record, write_run
+from geoseg.products.work import NAME
 from geoseg.progress import Progress, Report
 from geoseg.readers import Cube, Failure
 from geoseg.result import MapResult
 from geoseg.scene import Scene
 from geoseg.sight import Sight
+from geoseg.storage import writing
 
 if TYPE_CHECKING:
     from geoseg.models.inference import Predictor
@@ -69,7 +73,9 @@ class Finished:
         """What a person must know before believing the map, the most important first."""
         notes = []
         hidden = self.shares.pct(255)
-        if self.shares.total_px and self.shares.pixels[255] == self.shares.total_px:
+        if not self.shares.total_px:
+            notes.append("NOTHING WAS COUNTED: the area holds no pixel's middle. Choose a finer --resolution.")
+        elif self.shares.pixels[255] == self.shares.total_px:
             notes.append("NOTHING WAS OBSERVED: every pixel is 255. Widen --window-days, or try another sensor.")
         elif hidden >= 1:
             notes.append(f"{hidden:.0f} % of the area was not observed: the map says nothing there.")
@@ -97,18 +103,46 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     if there and not overwrite:
         raise OutputExistsError(f"{out} holds {', '.join(there)} already. Choose another --out, or add --overwrite.")
     nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not os.access(nearest, os.W_OK):
-        raise OutputNotWritableError(f"Cannot write in {nearest}: permission denied. Choose another --out.")
+    # tried, not asked: a read-only disk, a file in the way and root's own rights make any answer worthless
+    with writing(out), tempfile.TemporaryFile(dir=nearest):
+        pass
 
 
 def write_products(finished: Finished, out: Path, clock: Clock, report: Report) -> MapResult:
-    """Write everything; the old run record goes first and the new one comes last, so that it never lies.
+    """Write everything aside, then move it into place: a disk that fills up costs no earlier result.
 
     Raises:
         OutputNotWritableError: The disk is full, or the folder cannot be written.
     """
+    with _staged(out) as part:
+        ids = _write_all(finished, part, out, clock, report)
+    report(Progress("write", len(PRODUCTS), len(PRODUCTS), "files"))
+    return _result(finished, out, ids, clock)
+
+
+@contextmanager
+def _staged(out: Path) -> Iterator[Path]:
+    """A folder whose files move to ``out`` when all are written, and vanish when they cannot be.
+
+    The old run record goes first and the new one comes last, so that it never lies; names go before the raster.
+    """
+    part = out / NAME / "products"
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        with writing(out):
+            part.mkdir(parents=True)
+        yield part
+        with writing(out):
+            (out / RUN_JSON).unlink(missing_ok=True)
+            for path in sorted(part.iterdir(), key=lambda path: (path.name == RUN_JSON, path.suffix != ".xml")):
+                path.replace(out / path.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_all(finished: Finished, part: Path, out: Path, clock: Clock, report: Report) -> tuple[str, ...]:
+    """The products in a folder ``part``, as they will lie in ``out``; gives the ids that ``source.tif`` counts."""
     sight, layers, steps = finished.sight, finished.layers, len(PRODUCTS)
-    (out / RUN_JSON).unlink(missing_ok=True)
     ids = tuple(scene.id for scene in sight.imagery.now.scenes)
     tags = _tags(finished)
     bands = {
@@ -118,15 +152,14 @@ def write_products(finished: Finished, out: Path, clock: Clock, report: Report) 
     }
     for done, ((layer, name), band) in enumerate(bands.items()):
         report(Progress("write", done, steps, "files", name))
-        write_cog(layers[layer], out / name, sight.grid, band, tags)
+        write_cog(layers[layer], part / name, sight.grid, band, tags)
     clock.lap("write")
     report(Progress("write", 3, steps, "files", PREVIEW_PNG))
-    write_preview(out / PREVIEW_PNG, _preview(finished))
+    write_preview(part / PREVIEW_PNG, _preview(finished))
     clock.lap("preview")
     report(Progress("write", 4, steps, "files", RUN_JSON))
-    write_run(out / RUN_JSON, _record(finished, out, clock))
-    report(Progress("write", steps, steps, "files"))
-    return _result(finished, out, ids, clock)
+    write_run(part / RUN_JSON, _record(finished, part, out, clock))
+    return ids
 
 
 def _tags(finished: Finished) -> dict[str, str]:
@@ -165,7 +198,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _record(finished: Finished, out: Path, clock: Clock) -> RunRecord:
+def _record(finished: Finished, part: Path, out: Path, clock: Clock) -> RunRecord:
     sight, card = finished.sight, finished.sight.card
     outputs = {Path(name).stem: name for name in PRODUCTS if name != RUN_JSON}
     before = sight.imagery.before or (sight.imagery_before.now if sight.imagery_before else None)
@@ -194,7 +227,7 @@ def _record(finished: Finished, out: Path, clock: Clock) -> RunRecord:
         shares=finished.shares.record(finished.legend),
         notes=finished.notes,
         outputs=outputs,
-        sha256={key: digest(out / name) for key, name in outputs.items()},
+        sha256={key: digest(part / name) for key, name in outputs.items()},
         seconds=clock.seconds,
         started=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
     )

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from geoseg.progress import Report
 
 
+LEVELS = {
+    -1: (logging.ERROR, logging.ERROR),
+    0: (logging.WARNING, logging.ERROR),
+    1: (logging.DEBUG, logging.WARNING),
+    2: (logging.DEBUG, logging.INFO),
+}
+"""What geoseg and what libraries say, by verbosity."""
+
+
 @contextmanager
 def progress_bars(*, quiet: bool) -> Iterator[Report]:
     """A reporter that draws one bar a step, with rate and time left; silent where asked, plain lines off a terminal."""
@@ -77,12 +86,14 @@ def _lines(console: Console) -> Report:
 
 
 def set_up_logging(verbosity: int) -> None:
-    """Send log records to stderr: warnings, or everything geoseg says with ``-v``, or everyone with ``-vv``."""
+    """Send log records to stderr: geoseg's warnings, or all it says with ``-v``, or everyone's with ``-vv``.
+
+    Below zero only errors: libraries warn of every retry, which is no news to someone who asked for silence.
+    """
     from rich.console import Console
     from rich.logging import RichHandler
 
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=verbosity > 0)
-    logging.basicConfig(
-        level=logging.INFO if verbosity > 1 else logging.WARNING, format="%(message)s", handlers=[handler]
-    )
-    logging.getLogger("geoseg").setLevel(logging.DEBUG if verbosity else logging.WARNING)
+    ours, theirs = LEVELS[max(-1, min(verbosity, 2))]
+    logging.basicConfig(level=theirs, format="%(message)s", handlers=[handler])
+    logging.getLogger("geoseg").setLevel(ours)

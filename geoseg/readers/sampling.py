@@ -190,12 +190,17 @@ def block_mean(values: Floats, factors: tuple[int, int]) -> Floats:
         float32 (y, x).
     """
     fy, fx = factors
-    total = np.zeros((values.shape[0] // fy, values.shape[1] // fx), dtype=np.float32)
+    wide = np.zeros((values.shape[0], values.shape[1] // fx), dtype=np.float32)
+    seen = np.zeros(wide.shape, dtype=np.uint32)
+    for part in (values[:, dx::fx] for dx in range(fx)):  # along, then down: fx + fy steps, where all pairs are fx * fy
+        there = ~np.isnan(part)
+        np.add(wide, part, out=wide, where=there)
+        seen += there
+    total = np.zeros((values.shape[0] // fy, wide.shape[1]), dtype=np.float32)
     count = np.zeros(total.shape, dtype=np.uint32)
-    for part in (values[dy::fy, dx::fx] for dy in range(fy) for dx in range(fx)):
-        seen = ~np.isnan(part)
-        np.add(total, part, out=total, where=seen)
-        count += seen
+    for dy in range(fy):
+        total += wide[dy::fy]
+        count += seen[dy::fy]
     total[count * 2 < fy * fx] = np.nan
     return np.divide(total, np.maximum(count, 1), out=total)
 
