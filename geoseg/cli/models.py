@@ -24,8 +24,9 @@ def list_(
     sensor: Annotated[str | None, typer.Option(help="Only models that read this sensor.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """List every model: family, parameters, sensors, licence, and whether its weights are here."""
+    """List every model: family, size in parameters, sensors, licence, and whether its weights are here."""
     from geoseg.catalog.sensors import sensor as sensor_record
+    from geoseg.catalog.sensors import sensors
     from geoseg.models.listing import listed
 
     if sensor is not None:
@@ -37,15 +38,18 @@ def list_(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("model", no_wrap=True)  # a name is there to be copied
     table.add_column("family", no_wrap=True)
-    table.add_column("parameters", justify="right", no_wrap=True)
-    for heading in ("weights", "sensors", "licence"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("weights", min_width=len("encoder"))
+    table.add_column("sensors", min_width=len("planetscope"))
+    table.add_column("licence", no_wrap=True)
     for row in rows:
         size = f"{row.parameters_m:,.2f} M" if row.parameters_m else "-"
-        table.add_row(row.name, row.family, size, row.weights, " ".join(row.sensors), row.licence)
+        weights = row.weights.replace("none needed", "-")
+        read = "any" if set(row.sensors) == set(sensors()) else " ".join(row.sensors)
+        table.add_row(row.name, row.family, size, weights, read, row.licence)
     Console().print(table)
 
 
