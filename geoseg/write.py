@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from geoseg.products.codes import PROBABILITY as PROBABILITY_BAND
 from geoseg.products.codes import Legend
 from geoseg.products.layer import ByteLayer
 from geoseg.products.preview import LONGEST_PX, Preview, step_for, write_preview
-from geoseg.products.raster import scene_band, write_cog
+from geoseg.products.raster import scene_band, write_cogs
 from geoseg.products.run_record import LeftOutScene, ModelUsed, RunRecord, SceneUsed, digest, grid_record, write_run
 from geoseg.products.work import NAME
 from geoseg.progress import Progress, Report
@@ -145,14 +146,16 @@ def _write_all(finished: Finished, part: Path, out: Path, clock: Clock, report: 
     sight, layers, steps = finished.sight, finished.layers, len(PRODUCTS)
     ids = tuple(scene.id for scene in sight.imagery.now.scenes)
     tags = _tags(finished)
-    bands = {
-        (MASK, FLOOD_TIF): finished.legend.band,
-        (PROBABILITY, PROBABILITY_TIF): PROBABILITY_BAND,
-        (SOURCE, SOURCE_TIF): scene_band(ids),
+    files = {
+        part / FLOOD_TIF: (layers[MASK], finished.legend.band),
+        part / PROBABILITY_TIF: (layers[PROBABILITY], PROBABILITY_BAND),
+        part / SOURCE_TIF: (layers[SOURCE], scene_band(ids)),
     }
-    for done, ((layer, name), band) in enumerate(bands.items()):
-        report(Progress("write", done, steps, "files", name))
-        write_cog(layers[layer], part / name, sight.grid, band, tags)
+    standing = count(1)
+    report(Progress("write", 0, steps, "files"))
+    write_cogs(
+        files, sight.grid, tags, done=lambda path: report(Progress("write", next(standing), steps, "files", path.name))
+    )
     clock.lap("write")
     report(Progress("write", 3, steps, "files", PREVIEW_PNG))
     write_preview(part / PREVIEW_PNG, _preview(finished))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +72,47 @@ def write_cog(
     Raises:
         OutputNotWritableError: Its place cannot be written, or the disk is full.
     """
+    return write_cogs({path: (layer, band)}, geobox, tags)[path]
+
+
+def write_cogs(
+    files: Mapping[Path, tuple[ByteLayer, Band]],
+    geobox: GeoBox,
+    tags: Mapping[str, str] | None = None,
+    *,
+    done: Callable[[Path], None] = lambda path: None,
+) -> dict[Path, tuple[Path, ...]]:
+    """Write several layers of one grid side by side, each as :func:`write_cog` does.
+
+    Args:
+        files: Layer and description of each GeoTIFF.
+        geobox: Their grid.
+        tags: Metadata of every file, by name.
+        done: Called with each GeoTIFF that stands.
+
+    Returns:
+        The files written for each.
+
+    Raises:
+        OutputNotWritableError: Their place cannot be written, or the disk is full.
+    """
+    with _small_cache(), ThreadPoolExecutor(len(files)) as pool:
+        jobs = {
+            pool.submit(_write, layer, path, geobox, band, tags or {}): path for path, (layer, band) in files.items()
+        }
+        written = {}
+        for job in as_completed(jobs):
+            written[jobs[job]] = job.result()
+            done(jobs[job])
+    return written
+
+
+def _write(layer: ByteLayer, path: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> tuple[Path, ...]:
     if layer.shape != geobox.shape:
         raise ValueError(f"a layer {layer.shape} is not on a grid {tuple(geobox.shape)}")
     sidecar = path.with_name(f"{path.name}.aux.xml")
     with _gdal_writing(path), whole_file(path) as part:
-        _copy_to_cog(layer, part, geobox, band, tags or {})
+        _copy_to_cog(layer, part, geobox, band, tags)
         if not band.categories:
             sidecar.unlink(missing_ok=True)
             return (path,)
@@ -86,13 +123,14 @@ def write_cog(
 
 def _copy_to_cog(layer: ByteLayer, part: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> None:
     """Let GDAL stream the raw file into a COG, by way of a VRT that describes it."""
+    import rasterio
     from rasterio.shutil import copy
 
     vrt = layer.path.with_name(f"{layer.path.name}.vrt")
     with writing(vrt):
         vrt.write_bytes(_xml(_vrt(layer, geobox, band, tags)))
     try:
-        with _small_cache():
+        with rasterio.Env(GDAL_PAM_ENABLED="NO"):  # names are ours to write
             copy(
                 str(vrt),
                 str(part),
@@ -141,17 +179,15 @@ def _gdal_writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _small_cache() -> Iterator[None]:
-    """GDAL without a sidecar of its own and with a small cache, which outlives an Env and is therefore put back."""
-    import rasterio
+    """GDAL with a small cache; the setting outlives an Env and is everybody's, so it is put back."""
     from rasterio._env import get_gdal_config, set_gdal_config
 
-    with rasterio.Env(GDAL_PAM_ENABLED="NO"):
-        before = get_gdal_config("GDAL_CACHEMAX")
-        set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES)
-        try:
-            yield
-        finally:
-            set_gdal_config("GDAL_CACHEMAX", before)
+    before = get_gdal_config("GDAL_CACHEMAX")
+    set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES)
+    try:
+        yield
+    finally:
+        set_gdal_config("GDAL_CACHEMAX", before)
 
 
 def _vrt(layer: ByteLayer, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> ET.Element:
