@@ -42,8 +42,8 @@ def list_(
     table.add_column("model", no_wrap=True)  # a name is there to be copied
     table.add_column("family", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("weights", min_width=len("encoder"))
-    table.add_column("sensors", min_width=len("planetscope"))
+    table.add_column("weights", width=len("encoder"))
+    table.add_column("sensors", width=len("planetscope"))
     table.add_column("licence", no_wrap=True)
     for row in rows:
         size = f"{row.parameters_m:,.2f} M" if row.parameters_m else "-"

@@ -8,6 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import torch
 import yaml
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from geoseg.catalog.cards import ModelCard
-from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UnknownNameError
+from geoseg.errors import BundleError, CheckpointMismatchError, UsageError
 from geoseg.models.network import NetworkModel
 from geoseg.models.registry import build
 from geoseg.storage import writing
@@ -72,11 +73,10 @@ def load_bundle(folder: Path | str, *, device: str = "cpu") -> NetworkModel:
     folder = Path(folder)
     card = read_card(folder)
     weights = read_weights(folder, card)
-    try:
-        module = build_from(card)
-    except (UnknownNameError, BadOptionError, ValueError) as error:
-        raise BundleError(f"{folder / CARD} describes a network that cannot be built: {error}") from None
-    _match(module.state_dict(), weights, str(folder / WEIGHTS))
+    with torch.device("meta"):  # no memory before the weights are known to be of that size
+        wanted = _as_described(card, folder).state_dict()
+    _match(wanted, weights, str(folder / WEIGHTS))
+    module = _as_described(card, folder)
     module.load_state_dict(weights, strict=True)
     log.info("%s: %d of %d tensors matched, sha256 %s", folder, len(weights), len(weights), card.sha256)
     return NetworkModel(module, card, device=device)
@@ -134,6 +134,13 @@ def build_from(card: ModelCard) -> nn.Module:
         UsageError: It cannot be built; see :func:`geoseg.models.registry.build`.
     """
     return build(card.architecture.name, len(card.bands), len(card.classes), **card.architecture.options)
+
+
+def _as_described(card: ModelCard, folder: Path) -> nn.Module:
+    try:
+        return build_from(card)
+    except (UsageError, ValueError, TypeError) as error:  # options are whatever someone wrote into a card
+        raise BundleError(f"{folder / CARD} describes a network that cannot be built: {error}") from None
 
 
 def sha256_of(path: Path) -> str:

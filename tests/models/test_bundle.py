@@ -191,13 +191,26 @@ def test_a_pickle_under_the_weights_name_is_never_opened(bundle, module):
 
 @pytest.mark.parametrize(
     "architecture",
-    [{"name": "vnet"}, {"name": "unet", "options": {"colour": 3}}, {"name": "unet", "options": {"up": "sideways"}}],
-    ids=["unknown network", "unknown option", "impossible option"],
+    [
+        {"name": "vnet"},
+        {"name": "unet", "options": {"colour": 3}},
+        {"name": "unet", "options": {"up": "sideways"}},
+        {"name": "unet", "options": {"base": "wide"}},
+    ],
+    ids=["unknown network", "unknown option", "impossible option", "option of another type"],
 )
 def test_a_card_of_a_network_that_cannot_be_built_is_refused(bundle, architecture):
     card = yaml.safe_load((bundle / CARD).read_text())
     (bundle / CARD).write_text(yaml.safe_dump(card | {"architecture": architecture}))
     with pytest.raises(BundleError, match="cannot be built"):
+        load_bundle(bundle)
+
+
+def test_a_card_of_a_gigantic_network_takes_no_memory(bundle):
+    card = yaml.safe_load((bundle / CARD).read_text())
+    card["architecture"] = {"name": "unet", "options": {"base": 10_000_000}}
+    (bundle / CARD).write_text(yaml.safe_dump(card))
+    with pytest.raises(CheckpointMismatchError, match="of another shape"):
         load_bundle(bundle)
 
 
