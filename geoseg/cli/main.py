@@ -39,7 +39,7 @@ def root(
     """Flood maps from satellite imagery: a box and a date in, a mask that opens in QGIS out."""
 
 
-app.command("map", no_args_is_help=True)(map_.map_)
+app.command("map", no_args_is_help=True, epilog=map_.EPILOG)(map_.map_)
 app.command("scenes", no_args_is_help=True)(scenes.scenes)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(models.app, name="models")
@@ -57,11 +57,12 @@ def run(arguments: list[str]) -> int:
         error.show()  # type: ignore[attr-defined]  # click's own: usage, and what was wrong with it
         return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("Stopped. The same command carries on where it was.", err=True)
-        return EXIT_INTERRUPTED
+        status = EXIT_INTERRUPTED  # newer typers return it themselves
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: nothing is left to say it to
         return EXIT_FAILED
+    if status == EXIT_INTERRUPTED:
+        typer.echo("Stopped. The same command carries on where it was.", err=True)
     return status if isinstance(status, int) else 0
 
 

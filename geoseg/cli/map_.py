@@ -39,16 +39,21 @@ def _defaults_from(ctx: typer.Context, path: Path | None) -> Path | None:
         raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
     except yaml.YAMLError as error:
         raise BadOptionError(f"--config {path} is not YAML: {' '.join(str(error).split())}.") from None
-    known = {parameter.name: parameter for parameter in ctx.command.params if parameter.name != "config"}
+    known = {_long_name(parameter): parameter.name for parameter in ctx.command.params if parameter.name != "config"}
     if not isinstance(content, dict):
         raise BadOptionError(f"--config {path} must hold options as KEY: VALUE lines.")
-    flat = {str(key).replace("-", "_"): value for key, value in content.items()}
+    flat = {str(key).replace("_", "-"): value for key, value in content.items()}
     if unknown := sorted(set(flat) - set(known)):
         raise BadOptionError(
             f"--config {path} holds {unknown[0]!r}, which is no option. Known: {', '.join(sorted(known))}."
         )
-    ctx.default_map = {**(ctx.default_map or {}), **{key: _as_typed(value) for key, value in flat.items()}}
+    ctx.default_map = {**(ctx.default_map or {}), **{known[key]: _as_typed(value) for key, value in flat.items()}}
     return path
+
+
+def _long_name(parameter: Any) -> str:
+    """An option as a file names it: ``window-days`` for ``--window-days``."""
+    return str(max(parameter.opts, key=len)).lstrip("-")
 
 
 def _as_typed(value: Any) -> Any:

@@ -16,6 +16,8 @@ UTM = "EPSG:32632"
 INSIDE = "9.002,47.834,9.026,47.849"
 """A box well inside of the scene at ``ORIGIN``."""
 WATER_DB, LAND_DB = -20.0, -9.0
+SHORE_M = 40.0
+"""Within so much of a shore, what a speckle filter leaves of the shore is not this room's business."""
 
 Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
