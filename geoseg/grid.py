@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from geoseg.errors import AreaTooLargeError, BadOptionError
+from geoseg.errors import AreaTooLargeError, BadAreaError, BadOptionError
 from geoseg.request import BBox
 
 if TYPE_CHECKING:
@@ -12,15 +12,25 @@ if TYPE_CHECKING:
 
 LIMIT_MEGAPIXELS = 500.0
 """About four Sentinel-2 tiles at 10 m: more than this wants ``--yes``."""
+MOST_UTM_DEG = 60.0
+"""Thirty degrees from its middle a zone shows lengths a seventh too long; at ninety it shows nothing at all."""
 
 
 def utm_crs(bbox: BBox) -> str:
-    """EPSG code of the UTM zone (polar stereographic beyond its reach) of the box's middle."""
+    """EPSG code of the UTM zone (polar stereographic beyond its reach) of the box's middle.
+
+    Raises:
+        BadAreaError: The box is so wide that its far ends have no place in the zone.
+    """
     lon, lat = (bbox[0] + bbox[2]) / 2, (bbox[1] + bbox[3]) / 2
     if lat >= 84:
         return "EPSG:3413"
     if lat <= -80:
         return "EPSG:3031"
+    if bbox[2] - bbox[0] > MOST_UTM_DEG:
+        raise BadAreaError(
+            f"An area {bbox[2] - bbox[0]:g} degrees wide fits no UTM zone. Name a --crs for it, or map it in parts."
+        )
     zone = min(int((lon + 180) // 6) + 1, 60)
     return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
 
@@ -41,6 +51,7 @@ def output_grid(
         limit_megapixels: Largest grid; None: no limit.
 
     Raises:
+        BadAreaError: The box is too wide for a UTM zone, and no other CRS was named.
         BadOptionError: The CRS is unknown, or not projected in metres.
         AreaTooLargeError: The grid is over the limit.
     """

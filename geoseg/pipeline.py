@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from geoseg.engine.cluster import Cluster
 
 
+MOST_WORKERS_A_CORE = 4
+"""Each worker is a process that holds the model: more of them cost memory and gain nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compute:
     """How a map is computed. Changes speed only, never the answer.
@@ -57,11 +62,16 @@ class Compute:
     batch_size: int = 8
 
     def __post_init__(self) -> None:
-        """Refuse two places at once.
+        """Refuse two places at once, and more processes than would ever help.
 
         Raises:
-            BadOptionError: Both ``workers`` and ``scheduler``, or an unknown device.
+            BadOptionError: Both ``workers`` and ``scheduler``, an unknown device, or workers far beyond the cores.
         """
+        cores = os.cpu_count() or 1
+        if self.workers is not None and not 1 <= self.workers <= MOST_WORKERS_A_CORE * cores:
+            raise BadOptionError(
+                f"--workers is 1..{MOST_WORKERS_A_CORE * cores} on this machine of {cores} cores, not {self.workers}."
+            )
         if self.workers and self.scheduler:
             raise BadOptionError("--workers and --scheduler exclude each other: one cluster computes a map.")
         if self.device not in ("auto", "cpu", "cuda"):

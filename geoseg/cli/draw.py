@@ -88,7 +88,8 @@ def _lines(console: Console) -> Report:
 def set_up_logging(verbosity: int) -> None:
     """Send log records to stderr: geoseg's warnings, or all it says with ``-v``, or everyone's with ``-vv``.
 
-    Below zero only errors: libraries warn of every retry, which is no news to someone who asked for silence.
+    Below zero only errors: libraries warn of every retry, which is no news to someone who asked for silence. Python's
+    own warnings are records like any other.
     """
     from rich.console import Console
     from rich.logging import RichHandler
@@ -97,3 +98,4 @@ def set_up_logging(verbosity: int) -> None:
     ours, theirs = LEVELS[max(-1, min(verbosity, 2))]
     logging.basicConfig(level=theirs, format="%(message)s", handlers=[handler])
     logging.getLogger("geoseg").setLevel(ours)
+    logging.captureWarnings(True)

@@ -59,6 +59,7 @@ def refused(geoseg, lagoon, tmp_path):
         (2, {"bbox": "9,47,10"}, "has 3"),
         (2, {"bbox": "nine,47,10,48"}, "four numbers"),
         (2, {"bbox": "nan,47,10,48"}, "not finite"),
+        (2, {"bbox": "-180,-90,180,90"}, "fits no UTM zone"),
         (2, {"bbox": None}, "Give an area"),
         (1, {"bbox": "5,40,15,50"}, "--yes"),
         (1, {"resolution": "0.001"}, "--yes"),
@@ -95,6 +96,7 @@ def refused(geoseg, lagoon, tmp_path):
         (2, {"before": "2024-05-01"}, "must end before"),
         (2, {"device": "tpu"}, "--device"),
         (2, {"workers": "2", "scheduler": "tcp://127.0.0.1:1"}, "exclude each other"),
+        (2, {"workers": "1000000"}, "on this machine of"),
         (2, {"aoi": "district.gpkg"}, "not both"),
     ],
 )

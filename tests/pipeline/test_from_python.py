@@ -68,8 +68,9 @@ def test_json_is_one_object_and_all_else_is_on_stderr(lagoon, geoseg, tmp_path):
 
 
 def test_quiet_silences_libraries_too():
-    words = "import logging; from geoseg.cli.draw import set_up_logging; set_up_logging({}); "
-    words += "logging.getLogger('urllib3').warning('retry'); logging.getLogger('geoseg.x').warning('ours')"
+    words = "import logging, warnings; from geoseg.cli.draw import set_up_logging; set_up_logging({}); "
+    words += "warnings.warn('careful'); logging.getLogger('urllib3').warning('retry'); "
+    words += "logging.getLogger('geoseg.x').warning('ours')"
     said = {}
     for verbosity in (-1, 0, 1):
         line = [sys.executable, "-c", words.format(verbosity)]
@@ -77,7 +78,9 @@ def test_quiet_silences_libraries_too():
     assert said[-1] == ""
     assert "ours" in said[0]
     assert "retry" not in said[0]
+    assert "careful" not in said[0]
     assert "retry" in said[1]
+    assert "careful" in said[1]
 
 
 # -- help and doctor ------------------------------------------------------------------------------------------------
