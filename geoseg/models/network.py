@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.catalog.cards import BandStatistics, ModelCard
+from geoseg.errors import BadOptionError
 from geoseg.models.protocol import Chips
 from geoseg.models.units import check_chips
 
@@ -63,10 +64,17 @@ class NetworkModel:
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The device, ``auto`` being a GPU where there is one."""
+    """The device, ``auto`` being a GPU where there is one.
+
+    Raises:
+        BadOptionError: A GPU was asked for, and torch sees none.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    wanted = torch.device(device)
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise BadOptionError(f"--device {device} was asked for, and torch sees no GPU here. Use auto, or cpu.")
+    return wanted
 
 
 def _affine(card: ModelCard) -> tuple[Tensor, Tensor]:

@@ -91,6 +91,14 @@ def test_an_address_where_no_scheduler_is(asked, geoseg, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_gpu_that_is_not_there(asked, geoseg, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    said = geoseg("map", *asked, "--device", "cuda", "--out", tmp_path / "out")
+    assert said.status == 2
+    assert said.err.startswith("Error: --device cuda was asked for, and torch sees no GPU here.")
+    assert not (tmp_path / "out").exists()
+
+
 # -- stopped half-way -----------------------------------------------------------------------------------------------
 
 TALL = (3100, 260)
