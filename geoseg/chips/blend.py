@@ -135,7 +135,8 @@ def _percent(
     """Weighted steps to whole per cent, halves up, in integers throughout."""
     step = STEPS // 100
     if weight_y.max(initial=1) == 1 and weight_x.max(initial=1) == 1:
-        return _PER_CENT[sums]
+        table: NDArray[np.uint8] = _PER_CENT[sums]
+        return table
     unit = (weight_y * weight_x) * step
     percent: NDArray[np.uint8] = ((sums.astype(np.int64) * 2 + unit) // (2 * unit)).astype(np.uint8)
     return percent

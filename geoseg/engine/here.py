@@ -41,9 +41,7 @@ class Here:
         for _, pixels in self._read(imagery, blocks, shared=False):
             yield look(pixels)
 
-    def _read(
-        self, imagery: Imagery, blocks: Iterable[Block], *, shared: bool
-    ) -> Iterator[tuple[Block, BlockPixels]]:
+    def _read(self, imagery: Imagery, blocks: Iterable[Block], *, shared: bool) -> Iterator[tuple[Block, BlockPixels]]:
         """Blocks and their pixels, read ahead: in turn where they share tiles, side by side where they do not."""
         keep = self.keep_bytes // len(imagery.cubes) if shared else 0
         kept = tuple(TileReader(cube, keep_bytes=keep, threads=self.threads) for cube in imagery.cubes)

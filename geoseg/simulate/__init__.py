@@ -18,8 +18,8 @@
     catalogue   the folder that holds them all, made region by region
     benchmark   one big scene, written tile by tile
 
-Everything is a function of a region's seed: the same version of geoseg writes the same bytes. Nothing here was observed, and every item,
-file and title says so.
+Everything is a function of a region's seed: the same version of geoseg writes the same bytes. Nothing here was
+observed, and every item, file and title says so.
 """
 
 from __future__ import annotations

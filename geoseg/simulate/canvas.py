@@ -130,7 +130,7 @@ def resample(field: NDArray[np.floating], source: Canvas, target: Canvas) -> Flo
     # down the columns first on the coarse width, then across: two passes of linear interpolation are bilinear
     tall = field[rows] * (1 - row_share)[:, None] + field[np.minimum(rows + 1, source.rows - 1)] * row_share[:, None]
     beyond = np.minimum(cols + 1, source.cols - 1)
-    return tall[:, cols] * (1 - col_share) + tall[:, beyond] * col_share
+    return (tall[:, cols] * (1 - col_share) + tall[:, beyond] * col_share).astype(np.float32)
 
 
 def resample_mask(mask: Mask, source: Canvas, target: Canvas) -> Mask:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def ensure(name: str, folder: Path | None = None, report: Report = silent) -> Pa
     if not is_made(name, folder):
         with whole_folder(folder / name) as place:
             _make(name, facts, place, report)
-        _write_index(folder)
+        write_index(folder, _made(folder))
     return folder / "catalog.json"
 
 
@@ -76,27 +76,32 @@ def _make(name: str, facts: Region, place: Path, report: Report) -> None:
 
     report(Progress("simulate", 0, SCENES, note=facts.place, unit="scenes"))
     for done, item in enumerate(Scenes(name, make_world(facts), place).write(), start=1):
-        _write_json(place / f"{item['id']}.json", _with_links(item))
+        _write_json(place / f"{item['id']}.json", _as_file(item))
         report(Progress("simulate", done, SCENES, note=facts.place, unit="scenes"))
     _write_json(place / STAMP, _stamp(facts))
 
 
-def _write_index(folder: Path) -> None:
-    """Write the files that list every region made so far."""
-    items = [_with_links(item, root=".", at=where) for where, item in _items(folder)]
+def write_index(folder: Path, found: Sequence[tuple[str, Item]]) -> None:
+    """Write the files that list a catalogue's items.
+
+    Args:
+        folder: The catalogue's folder.
+        found: Every item with its path below the folder.
+    """
+    items = [_as_row(item, Path(where).parent) for where, item in found]
     _write_json(folder / "items.json", {"type": "FeatureCollection", "features": items})
     _write_parquet(folder / "items.parquet", items)
-    _write_json(folder / "catalog.json", _catalog(where for where, _ in _items(folder)))
+    _write_json(folder / "catalog.json", _catalog([where for where, _ in found]))
 
 
-def _items(folder: Path) -> list[tuple[str, Item]]:
-    """Every item with its path below the folder, of the regions that this version made."""
-    made = [name for name in regions() if (folder / name / STAMP).is_file()]
-    paths = [path for name in made for path in sorted((folder / name).glob("SIMULATED_*.json"))]
+def _made(folder: Path) -> list[tuple[str, Item]]:
+    """Every item of the regions that are there, with its path below the folder."""
+    there = [name for name in regions() if (folder / name / STAMP).is_file()]
+    paths = [path for name in there for path in sorted((folder / name).glob("SIMULATED_*.json"))]
     return [(path.relative_to(folder).as_posix(), json.loads(path.read_text(encoding="utf-8"))) for path in paths]
 
 
-def _catalog(hrefs: Iterable[str]) -> dict[str, Any]:
+def _catalog(hrefs: Sequence[str]) -> dict[str, Any]:
     return {
         "type": "Catalog",
         "stac_version": STAC_VERSION,
@@ -110,17 +115,19 @@ def _catalog(hrefs: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _with_links(item: Item, root: str = "..", at: str | None = None) -> Item:
-    """The item as a file of its region's folder, or as a row of a list in the catalogue's folder."""
-    links = [{"rel": rel, "href": f"{root}/catalog.json", "type": "application/json"} for rel in ("root", "parent")]
-    if at is None:
-        return {**item, "links": links}
-    below = Path(at).parent.as_posix()
-    assets = {
-        name: {**asset, "href": f"./{below}/{asset['href'].removeprefix('./')}"}
-        for name, asset in item["assets"].items()
-    }
-    return {**item, "links": links, "assets": assets}
+def _as_file(item: Item) -> Item:
+    """The item as a file of its region's folder."""
+    links = [{"rel": rel, "href": "../catalog.json", "type": "application/json"} for rel in ("root", "parent")]
+    return {**item, "links": links}
+
+
+def _as_row(item: Item, below: Path) -> Item:
+    """The item as a row of a list in the catalogue's folder, its files lying ``below``."""
+
+    def moved(asset: dict[str, Any]) -> dict[str, Any]:
+        return {**asset, "href": f"./{(below / asset['href']).as_posix()}"}
+
+    return {**item, "links": [], "assets": {name: moved(asset) for name, asset in item["assets"].items()}}
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -74,8 +74,8 @@ class Surfaces(Record):
 
     @model_validator(mode="after")
     def _every_spectrum_fits(self) -> Surfaces:
-        named = {**self.covers, **self.waters}
-        spectra = {name: each.reflectance for name, each in named.items()}
+        spectra = {name: cover.reflectance for name, cover in self.covers.items()}
+        spectra |= {name: water.reflectance for name, water in self.waters.items()}
         spectra |= {name: getattr(self, name) for name in ("absorption_per_m", "vigour", "cloud", "skylight")}
         for name, spectrum in spectra.items():
             if len(spectrum) != len(self.bands):
@@ -113,7 +113,7 @@ class Terrain(Record):
 
 
 class Sea(Record):
-    """A sea in the east: its shore as a share of the width, the slope of land and bottom, and the height of the tide flats."""
+    """A sea in the east: its shore as a share of the width, the slope of land and bottom, the height of tide flats."""
 
     shore: Share
     slope_m_per_km: float

@@ -66,6 +66,7 @@ def item_of(
     time: datetime,
     canvas: Canvas,
     assets: Mapping[str, Asset],
+    *,
     properties: Mapping[str, Any],
 ) -> Item:
     """The item of a scene.

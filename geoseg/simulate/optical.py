@@ -143,7 +143,8 @@ def _relief_light(surface: Surface, region: Region) -> Floats:
     # the ground's normal is (-east, +south seen northwards, 1); the sun's direction east, north, up
     rise = -east * np.sin(azimuth) * np.sin(zenith) + south * np.cos(azimuth) * np.sin(zenith) + np.cos(zenith)
     share = rise / np.sqrt(1 + east**2 + south**2) / np.cos(zenith)
-    return np.clip(0.5 + 0.5 * share, 0.5, 1.4).astype(np.float32)
+    light: Floats = np.clip(0.5 + 0.5 * share, 0.5, 1.4).astype(np.float32)
+    return light
 
 
 def _building_shade(surface: Surface, region: Region) -> Floats:

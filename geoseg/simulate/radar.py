@@ -140,7 +140,8 @@ def _shifted(mask: Mask, direction: tuple[float, float], steps: int) -> Mask:
 def _tilt(surface: Surface, towards: tuple[float, float]) -> Floats:
     """Slope towards the satellite, radians; negative where the ground turns away."""
     south, east = np.gradient(surface.land.height_m, surface.land.canvas.pixel_m)
-    return np.arctan(-(east * towards[0] + south * towards[1])).astype(np.float32)
+    slope: Floats = np.arctan(-(east * towards[0] + south * towards[1])).astype(np.float32)
+    return slope
 
 
 def _range_trend(surface: Surface, region: Region) -> Floats:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.simulate.canvas import Canvas, Codes, Floats, block_mean
 from geoseg.simulate.cog import write_cog
@@ -36,6 +37,8 @@ S2_BANDS = {
     "B12": ("swir22", 20),
 }
 """Asset of the real collection: our band name, and its pixel in metres."""
+CLASSIFIED = ("red", "green", "nir", "swir16")
+"""Bands that the scene classification is made of."""
 S2_OFFSET = 1000
 """Added to the numbers since processing baseline 04.00."""
 PLANETSCOPE_BANDS = ("blue", "green", "red", "nir")
@@ -95,7 +98,7 @@ class Scenes:
         assets = {}
         for polarisation, image in images.items():
             href = f"s1_{moment}_{polarisation}.tif"
-            write_cog(self.folder / href, image, self.world.canvas, nodata=NODATA, names=[polarisation])
+            write_cog(self.folder / href, _rounded(image), self.world.canvas, nodata=NODATA, names=[polarisation])
             raster = {"nodata": NODATA, "data_type": "float32"}
             title = f"{polarisation.upper()}: terrain-corrected gamma naught, linear power"
             assets[polarisation] = Asset(href, title, "data", self.world.canvas, raster=raster)
@@ -126,16 +129,16 @@ class Scenes:
         canvas = self.world.canvas
         above = sky(self.region, canvas, moment)
         camera = Camera(Scene(self._surfaces[moment], self.region, FINER), above, self.region.seed, f"s2 {moment}")
-        assets, seen = {}, {}
+        assets, seen = {}, dict[str, Floats]()
         for key, (band, pixel_m) in S2_BANDS.items():
             image = camera.reflectance(band)
-            if band in ("red", "nir", "green", "swir16"):
-                seen[band] = block_mean(image, 2)
+            if band in CLASSIFIED:
+                seen[band] = image
             target = canvas.at(pixel_m)
             href = f"s2_{moment}_{key}.tif"
-            write_cog(self.folder / href, _s2_numbers(block_mean(image, pixel_m // 10)), target, nodata=0, names=[band])
+            write_cog(self.folder / href, s2_numbers(block_mean(image, pixel_m // 10)), target, nodata=0, names=[band])
             assets[key] = Asset(href, f"{key} {band}, {pixel_m} m", "data", target)
-        classes = scene_classes(_halved(above), seen["red"], seen["nir"], seen["green"], seen["swir16"])
+        classes = scene_classes(above, seen)
         scl = f"s2_{moment}_SCL.tif"
         write_cog(self.folder / scl, classes, canvas.at(20), nodata=0, names=["SCL"])
         assets["SCL"] = Asset(scl, "SCL scene classification, 20 m", "data", canvas.at(20))
@@ -294,7 +297,7 @@ class Scenes:
         home = self.world.canvas
         side = int(np.ceil(pixels * pixel_m / home.pixel_m))
         starts = [(row, col) for row in range(0, home.rows - side, 12) for col in range(0, home.cols - side, 12)]
-        row, col = min(starts, key=lambda start: unlikeness(*start, side))
+        row, col = min(starts, key=lambda start: unlikeness(start[0], start[1], side))
         return home.window(row, col, (pixels, pixels), pixel_m)
 
     def _time(self, moment: Instant, hour: time) -> datetime:
@@ -316,7 +319,9 @@ class Scenes:
     def _item(
         self, name: str, taken: datetime, canvas: Canvas, assets: dict[str, Asset], properties: dict[str, object]
     ) -> Item:
-        return item_of(name, self.region.title, taken, canvas, assets, {"geoseg:region": self.name, **properties})
+        return item_of(
+            name, self.region.title, taken, canvas, assets, properties={"geoseg:region": self.name, **properties}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,29 +351,40 @@ class Camera:
         return through_camera(image, rng, blur_px=0.45, noise=self.noise)
 
 
-def scene_classes(above: Sky, red: Floats, nir: Floats, green: Floats, swir: Floats) -> Codes:
+def scene_classes(above: Sky, seen: Mapping[str, Floats]) -> Codes:
     """Sentinel-2's scene classification, as a processor would see the image: thin cloud and faint shadow escape it.
 
+    Args:
+        above: Clouds on 10 m pixels.
+        seen: Reflectance of the bands ``CLASSIFIED`` on 10 m pixels.
+
     Returns:
-        uint8: 2 dark, 3 cloud shadow, 4 vegetation, 5 bare, 6 water, 7 unclassified, 8 and 9 cloud, 10 thin cirrus.
+        uint8 on 20 m pixels: 2 dark, 3 cloud shadow, 4 vegetation, 5 bare, 6 water, 7 unclassified, 8 and 9 cloud,
+        10 thin cirrus.
     """
+    red, green, nir, swir = (block_mean(seen[band], 2) for band in CLASSIFIED)
+    opacity, shadow = block_mean(above.opacity, 2), block_mean(above.shadow, 2)
     ndvi, mndwi = (nir - red) / (nir + red + 1e-6), (green - swir) / (green + swir + 1e-6)
     classes = np.where(ndvi > 0.4, 4, np.where(swir > 0.14, 5, 7))
     classes = np.where((nir < 0.06) & (swir < 0.06), 2, classes)
     classes = np.where((mndwi > 0.25) & (nir < 0.13), 6, classes)
-    classes = np.where(above.shadow > 0.30, 3, classes)
-    for opacity, code in ((0.06, 10), (0.25, 8), (0.6, 9)):
-        classes = np.where(above.opacity > opacity, code, classes)
+    classes = np.where(shadow > 0.30, 3, classes)
+    for least, code in ((0.06, 10), (0.25, 8), (0.6, 9)):
+        classes = np.where(opacity > least, code, classes)
     return classes.astype(np.uint8)
 
 
-def _s2_numbers(reflectance: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
+def _rounded(power: Floats) -> Floats:
+    """Twelve significant bits, 0.002 dB: speckle is no more exact, and the file is a third smaller."""
+    bits = power.view(np.int32)
+    rounded: Floats = ((bits + (1 << 10)) & ~((1 << 11) - 1)).view(np.float32)
+    return rounded
+
+
+def s2_numbers(reflectance: Floats) -> NDArray[np.uint16]:
     """Digital numbers of baseline 05.10; 0 is kept for "no data"."""
-    return np.clip(np.round(reflectance * 1e4) + S2_OFFSET, 1, 65535).astype(np.uint16)
-
-
-def _halved(above: Sky) -> Sky:
-    return Sky(*(block_mean(each, 2) for each in (above.opacity, above.shadow, above.shine)))
+    numbers: NDArray[np.uint16] = np.clip(np.round(reflectance * 1e4) + S2_OFFSET, 1, 65535).astype(np.uint16)
+    return numbers
 
 
 def _udm2(above: Sky) -> Codes:

@@ -122,22 +122,24 @@ def _cover(world: World, canvas: Canvas, parcels: settle.Parcels, x: Floats, y: 
     cover = np.where((read(world.trees) > 0) & (dense < 0.3), codes[region.trees.cover], cover)
     cover = np.where((bank > 0) & (bank < 14), codes[region.bank_cover], cover)
     if region.sea is not None:
-        tidal = (hand > -3) & (hand < 0.35) & (read(world.trees) <= 0)
+        tidal = (hand < 0.35) & (read(world.trees) <= 0)
         cover = np.where(tidal, codes["mud"], cover)
     cover = np.where(dense > 0.22, codes["yard"], cover)
     street = settle.streets(region, world.settled, x, y)
     cover = np.where((street < 3.5) & (dense > 0.15), codes[region.settlements.street], cover)
     road = (parcels.road_m < 5) & (hand > 0) & (hand < region.stage_m + 9)
     cover = np.where(road, codes[region.fields.road], cover)
-    if bed := region.bank_cover == "wadi_bed":
-        cover = np.where((bank < 0) & bed, codes["wadi_bed"], cover)
+    # nothing grows in a bed that the river keeps under water in ordinary years
+    bed = codes["wadi_bed" if region.bank_cover == "wadi_bed" else "mud"]
+    cover = np.where((bank < 0) | (hand < -0.3) | (read(world.pond) > 0), bed, cover)
     tone = np.where(farmed, 0.9 * parcels.vigour, 0.5 * ground)
     return cover.astype(np.uint8), tone.astype(np.float32)
 
 
 def _uniform(normal: Floats) -> Floats:
     """The share of a standard normal that lies below a value, by the logistic approximation (Bowling 2009)."""
-    return (1 / (1 + np.exp(-1.702 * normal))).astype(np.float32)
+    share: Floats = (1 / (1 + np.exp(-1.702 * normal))).astype(np.float32)
+    return share
 
 
 def _buildings(world: World, canvas: Canvas) -> tuple[Codes, Floats]:
@@ -173,7 +175,7 @@ def _water(
     sea = resample_mask(world.relief.sea, world.canvas, canvas)
     wet = depth > SHALLOWEST_M
     water = np.zeros(canvas.shape, dtype=np.uint8)
-    standing = known.covers["paddy"].height_m * 0.4
+    standing = known.covers["paddy"].height_m * 0.84  # young rice barely shows above it: radar sees open water
     flooded_paddy = (cover == known.cover_code("paddy")) & ~wet
     flooded_paddy &= hashed(region.seed + 11, (parcels.draw * 2**20).astype(np.int64)) < region.fields.standing_share
     water[flooded_paddy] = known.water_code("paddy")

@@ -149,7 +149,7 @@ def relief(region: Region, canvas: Canvas) -> Relief:
 
 @dataclass(frozen=True, slots=True)
 class _Near:
-    """Of the nearest channel, per pixel: its level, distance to its edge, half-width, depth; side and place on the main river."""
+    """Of the nearest channel, per pixel: level, distance to its edge, half-width, depth; side, place on the river."""
 
     level_m: Floats
     bank_m: Floats
@@ -165,26 +165,27 @@ def _nearest(channels: list[Channel], canvas: Canvas) -> _Near:
 
     x, y = np.broadcast_arrays(*canvas.xy())
     places = np.stack([x.ravel(), y.ravel()], axis=1)
-    bank = np.full(canvas.shape, np.inf, dtype=np.float32)
-    level, half_width, depth = (np.zeros(canvas.shape, dtype=np.float32) for _ in range(3))
+    bank: Floats = np.full(canvas.shape, np.inf, dtype=np.float32)
+    level: Floats = np.zeros(canvas.shape, dtype=np.float32)
+    half_width: Floats = np.zeros(canvas.shape, dtype=np.float32)
+    depth: Floats = np.zeros(canvas.shape, dtype=np.float32)
     left, along = np.zeros(canvas.shape, dtype=np.bool_), np.zeros(canvas.shape, dtype=np.float32)
     for number, channel in enumerate(channels):
         distance, index = cKDTree(channel.points).query(places, workers=-1)
         half = channel.half_width_m[index].reshape(canvas.shape)
-        edge = distance.reshape(canvas.shape) - half
+        edge = np.asarray(distance).reshape(canvas.shape) - half
         closer = edge < bank
-        bank = np.where(closer, edge, bank).astype(np.float32)
-        half_width = np.where(closer, half, half_width).astype(np.float32)
-        depth = np.where(closer, channel.depth_m, depth).astype(np.float32)
-        level = np.where(closer, channel.level_m[index].reshape(canvas.shape), level).astype(np.float32)
+        reach = (half, channel.depth_m, channel.level_m[index].reshape(canvas.shape), edge)
+        for known, nearer in zip((half_width, depth, level, bank), reach, strict=True):
+            np.copyto(known, nearer, where=closer, casting="same_kind")
         if number == 0:
             ahead = np.gradient(channel.points, axis=0)[index]
             offset = places - channel.points[index]
             left = (ahead[:, 0] * offset[:, 1] - ahead[:, 1] * offset[:, 0] < 0).reshape(canvas.shape)
-            along = (index / len(channel.points)).astype(np.float32).reshape(canvas.shape)
+            along = np.asarray(index / len(channel.points), dtype=np.float32).reshape(canvas.shape)
     # where two reaches are equally near the level jumps; ground and water have no such cliff
-    level = gaussian_filter(level, 12, mode="nearest")
-    return _Near(level, bank, half_width, depth, left, along)
+    smooth: Floats = np.asarray(gaussian_filter(level, 12, mode="nearest"), dtype=np.float32)
+    return _Near(smooth, bank, half_width, depth, left, along)
 
 
 def _carved(ground: Floats, near: _Near) -> Floats:
@@ -238,7 +239,7 @@ def _valley_distance(river: Channel, canvas: Canvas) -> Floats:
     distance, _ = cKDTree(axis).query(np.stack([x.ravel(), y.ravel()], axis=1), workers=-1)
     from geoseg.simulate.canvas import resample
 
-    return resample(distance.reshape(coarse.shape), coarse, canvas)
+    return resample(np.asarray(distance, dtype=np.float32).reshape(coarse.shape), coarse, canvas)
 
 
 def _old_arm(region: Region, canvas: Canvas) -> Floats:
@@ -249,7 +250,7 @@ def _old_arm(region: Region, canvas: Canvas) -> Floats:
     points = main_river(moved, canvas).points
     x, y = np.broadcast_arrays(*canvas.xy())
     distance, _ = cKDTree(points).query(np.stack([x.ravel(), y.ravel()], axis=1), workers=-1)
-    return distance.reshape(canvas.shape).astype(np.float32)
+    return np.asarray(distance, dtype=np.float32).reshape(canvas.shape)
 
 
 def _smooth_walk(count: int, rng: np.random.Generator) -> Points:

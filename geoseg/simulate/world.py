@@ -106,7 +106,8 @@ class _Fields:
 
     def __call__(self, purpose: str, *, slope: float, coarsest_px: float) -> Floats:
         rng = stream(self.region.seed, purpose)
-        return fractal(self.canvas.shape, rng, slope=slope, coarsest_px=coarsest_px)
+        field: Floats = fractal(self.canvas.shape, rng, slope=slope, coarsest_px=coarsest_px)
+        return field
 
 
 def _trees(region: Region, shaped: Relief, field: _Fields) -> Floats:
@@ -117,7 +118,8 @@ def _trees(region: Region, shaped: Relief, field: _Fields) -> Floats:
     level = np.quantile(wood, 1 - region.trees.share)
     strip = field("strip", slope=1.6, coarsest_px=40) - np.float32(_normal_quantile(1 - region.trees.riparian))
     along_bank = np.where((shaped.bank_m > 4) & (shaped.bank_m < 45), strip, np.float32(-4))
-    return np.maximum(wood - np.float32(level), along_bank).astype(np.float32)
+    trees: Floats = np.maximum(wood - np.float32(level), along_bank).astype(np.float32)
+    return trees
 
 
 def _normal_quantile(share: float) -> float:
