@@ -168,7 +168,7 @@ def test_rice_under_water_is_a_trap_for_radar():
     seen = look(world, world.canvas)["before"]
     rice = seen.water == surfaces().water_code("paddy")
     assert rice.mean() > 0.01
-    power = backscatter(seen, region("paddy"), 1)["vv"]
+    power = backscatter(seen, region("paddy"), 1).power["vv"]
     land, river = (seen.water == 0), (seen.water == surfaces().water_code("river"))
     db = {
         name: 10 * np.log10(np.median(power[where]))
