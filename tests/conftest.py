@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
 
-hypothesis.settings.register_profile("any machine", deadline=None)  # a busy machine is no fault of a property
+# a busy machine is no fault of a property; CI tries the same examples every time, a person's machine new ones
+hypothesis.settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("any machine")
 
 
