@@ -50,7 +50,7 @@ class Area:
         west, south, east, north = numbers
         bbox = (west, south, east, north)
         check_bbox(bbox)
-        return cls(bbox, ",".join(f"{number:.10g}" for number in bbox))
+        return cls(bbox, ",".join(repr(number).removesuffix(".0") for number in bbox))
 
     @classmethod
     def from_file(cls, path: Path | str) -> Self:
@@ -60,23 +60,27 @@ class Area:
             BadAreaError: No such file, not a vector file, without a CRS, without a polygon, or outside the world.
         """
         import geopandas
-        from shapely import make_valid, to_geojson
+        from shapely import make_valid, to_geojson, union_all
         from shapely.geometry.base import BaseGeometry
 
         path = Path(path)
         if not path.exists():
             raise BadAreaError(f"There is no AOI file {path}.")
         try:
-            frame = geopandas.read_file(path)
+            names = geopandas.list_layers(path)["name"]
+            frames = [geopandas.read_file(path, layer=name) for name in names]
         except Exception as error:  # noqa: BLE001 - pyogrio raises many kinds; all mean "not a vector file"
             raise BadAreaError(f"{path} is not a vector file that GDAL can read ({type(error).__name__}).") from None
-        if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
-            raise BadAreaError(f"{path} has no CRS, so its place on Earth is unknown. Save it with one.")
-        whole = frame[frame.geometry.notna() & ~frame.geometry.is_empty].to_crs(4326)
-        whole = whole[whole.geom_type.isin(["Polygon", "MultiPolygon"])]
-        if whole.empty:
+        layers = [frame.geometry for frame in frames if isinstance(frame, geopandas.GeoDataFrame)]
+        # collections are taken apart, so that a polygon among points counts
+        parts = [part[part.notna() & ~part.is_empty].explode() for part in layers]
+        polygons = [part[part.geom_type == "Polygon"] for part in parts]
+        polygons = [part for part in polygons if not part.empty]
+        if not polygons:
             raise BadAreaError(f"{path} holds no polygon. An AOI is one or more polygons.")
-        union: BaseGeometry = make_valid(whole.geometry.union_all())
+        if any(part.crs is None for part in polygons):
+            raise BadAreaError(f"{path} has no CRS, so its place on Earth is unknown. Save it with one.")
+        union: BaseGeometry = make_valid(union_all([part.to_crs(4326).union_all() for part in polygons]))
         west, south, east, north = (float(number) for number in union.bounds)
         check_bbox((west, south, east, north))
         return cls((west, south, east, north), str(path), to_geojson(union))
@@ -124,19 +128,19 @@ class Dates:
     last: date
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Take ``YYYY-MM-DD`` or ``YYYY-MM-DD/YYYY-MM-DD``.
+    def parse(cls, text: str, flag: str = "--date") -> Self:
+        """Take ``YYYY-MM-DD`` or ``YYYY-MM-DD/YYYY-MM-DD``; ``flag`` is what a refusal calls it.
 
         Raises:
             BadDateError: Malformed, backwards, or in the future.
         """
         parts = text.strip().split("/")
         if len(parts) > 2:
-            raise BadDateError(f"--date takes one day or FIRST/LAST, not {text!r}.")
+            raise BadDateError(f"{flag} takes one day or FIRST/LAST, not {text!r}.")
         try:
             days = [datetime.strptime(part, "%Y-%m-%d").replace(tzinfo=UTC).date() for part in parts]
         except ValueError:
-            raise BadDateError(f"--date takes YYYY-MM-DD or YYYY-MM-DD/YYYY-MM-DD, not {text!r}.") from None
+            raise BadDateError(f"{flag} takes YYYY-MM-DD or YYYY-MM-DD/YYYY-MM-DD, not {text!r}.") from None
         first, last = days[0], days[-1]
         if first > last:
             raise BadDateError(f"The range {text} runs backwards.")
@@ -215,6 +219,8 @@ class Request:
         for each in fields(self):
             if getattr(self, each.name) == "":  # an unset variable of a shell, most likely: no default is meant
                 raise BadOptionError(f"{each.metadata['flag']} is empty. Name something, or leave it out.")
+        if self.reference_water == "none":
+            object.__setattr__(self, "reference_water", None)
         if self.resolution_m is not None and not 0 < self.resolution_m < 1e5:
             raise BadOptionError(f"--resolution is metres above 0 and below 100000, not {self.resolution_m}.")
         if not 0 <= self.window_days <= 3660:
@@ -253,7 +259,9 @@ class Request:
         if (bbox is None) == (aoi is None):
             raise BadAreaError("Give an area: either --bbox W,S,E,N or --aoi FILE, not both.")
         area = Area.from_bbox(bbox) if bbox is not None else Area.from_file(str(aoi))
-        return cls(area, Dates.parse(date), sensor, before=Dates.parse(before) if before else None, **options)
+        return cls(
+            area, Dates.parse(date), sensor, before=Dates.parse(before, "--before") if before else None, **options
+        )
 
     def with_(self, **changes: Any) -> Self:
         """The same request with some attributes changed."""

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 MASK = "mask"
 FLOOD_TIF, PROBABILITY_TIF, SOURCE_TIF = "flood.tif", "probability.tif", "source.tif"
 PREVIEW_PNG, RUN_JSON = "preview.png", "run.json"
+LEAST_SEEN_PCT = 50
+"""A model that finds less than this of the water that is known to be there is probably blind to the rest as well."""
 PRODUCTS = (FLOOD_TIF, PROBABILITY_TIF, SOURCE_TIF, PREVIEW_PNG, RUN_JSON)
 
 
@@ -80,6 +82,13 @@ class Finished:
             notes.append("NOTHING WAS OBSERVED: every pixel is 255. Widen --window-days, or try another sensor.")
         elif hidden >= 1:
             notes.append(f"{hidden:.0f} % of the area was not observed: the map says nothing there.")
+        findings = self.predictor.findings()
+        if findings.get("threshold_from") == "default":
+            level = findings["threshold_db"]
+            notes.append(f"No part of the scene showed water and land apart: a published {level:g} dB decides instead.")
+        seen = self.shares.reference_seen_pct
+        if seen is not None and seen < LEAST_SEEN_PCT:
+            notes.append(f"Only {seen:.0f} % of the known permanent water was found: do not trust what is called dry.")
         if self.undecided_px:
             share = 100 * self.undecided_px / max(1, self.shares.pixels[1])
             notes.append(f"For {share:.0f} % of the flood the reference water says nothing: some may be permanent.")
@@ -88,7 +97,11 @@ class Finished:
             notes.append(
                 f"{_count(len(skipped), 'scene')} could not be read, skipped: {', '.join(sorted(skipped)[:3])}."
             )
-        return (*notes, *self.sight.notes)
+        return (
+            *notes,
+            *self.sight.notes,
+            *(f"{self.sight.card.name}: {limit}" for limit in self.sight.card.limits[:2]),
+        )
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:

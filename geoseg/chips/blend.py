@@ -40,7 +40,7 @@ class Partial:
     def empty(cls, plan: Plan, block: Block, source: NDArray[np.uint8]) -> Partial:
         """A share without any chip yet; ``source`` covers ``block.y``, ``block.x``."""
         shape = (block.y[1] - block.y[0], block.x[1] - block.x[0])
-        return cls(block, np.zeros(shape, weight_dtype(plan)), source)
+        return cls(block, np.zeros(shape, weight_dtype(plan)), source.copy())
 
     def add(self, plan: Plan, window: Window, probability: NDArray[np.float32]) -> None:
         """Add one chip.
@@ -48,19 +48,23 @@ class Partial:
         Args:
             plan: Where the windows lie.
             window: Which one.
-            probability: float32 (y, x) of the whole window, 0..1; where NaN it counts as 0, and ``source`` says 255.
+            probability: float32 (y, x) of the whole window, 0..1; a pixel that is NaN in any chip has no answer, and
+                counts as not observed whatever its source says.
         """
         ky, kx = window
-        steps = np.nan_to_num(probability[plan.y.trim(ky), plan.x.trim(kx)], nan=0.0)
-        np.multiply(steps, STEPS, out=steps)
+        (y0, y1), (x0, x1) = plan.y.inside(ky), plan.x.inside(kx)
+        place = slice(y0 - self.block.y[0], y1 - self.block.y[0]), slice(x0 - self.block.x[0], x1 - self.block.x[0])
+        steps = probability[plan.y.trim(ky), plan.x.trim(kx)] * np.float32(STEPS)
+        silent = np.isnan(steps)
+        if silent.any():
+            steps[silent] = 0
+            self.source[place][silent] = NOT_OBSERVED
         np.rint(steps, out=steps)
         weighed = steps.astype(self.sums.dtype)
         if plan.y.overlap or plan.x.overlap:
             weighed *= plan.y.weights(ky).astype(self.sums.dtype)[:, None]
             weighed *= plan.x.weights(kx).astype(self.sums.dtype)[None, :]
-        (y0, y1), (x0, x1) = plan.y.inside(ky), plan.x.inside(kx)
-        top, left = self.block.y[0], self.block.x[0]
-        self.sums[y0 - top : y1 - top, x0 - left : x1 - left] += weighed
+        self.sums[place] += weighed
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class Blend:
     def __post_init__(self) -> None:
         """Hold nothing yet."""
         self._sums = np.zeros((0, self.plan.shape[1]), weight_dtype(self.plan))
-        self._source = np.full((0, self.plan.shape[1]), NOT_OBSERVED, np.uint8)
+        self._source = np.zeros((0, self.plan.shape[1]), np.uint8)
 
     @property
     def carry(self) -> dict[str, NDArray[np.generic]]:
@@ -103,8 +107,9 @@ class Blend:
         self._grow(y1 - self.top)
         rows = slice(y0 - self.top, y1 - self.top)
         self._sums[rows, x0:x1] += partial.sums
-        # every block that sees a pixel names the same scene for it, so the last one in is as good as the first
-        self._source[rows, x0:x1] = partial.source
+        # every block names the same scene for a pixel, unless it has no answer there: 255 wins, in whatever order
+        held = self._source[rows, x0:x1]
+        np.maximum(held, partial.source, out=held)
 
     def flush(self, row: int) -> tuple[int, NDArray[np.uint8], NDArray[np.uint8]]:
         """Take out the rows that are final once block row ``row`` has been merged.
@@ -126,7 +131,7 @@ class Blend:
         if missing > 0:
             width = self.plan.shape[1]
             self._sums = np.concatenate([self._sums, np.zeros((missing, width), self._sums.dtype)])
-            self._source = np.concatenate([self._source, np.full((missing, width), NOT_OBSERVED, np.uint8)])
+            self._source = np.concatenate([self._source, np.zeros((missing, width), np.uint8)])
 
 
 def _percent(

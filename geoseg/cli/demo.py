@@ -72,6 +72,6 @@ def _told(finished: Demo) -> str:
             f"Truth    {finished.truth}",
             "",
             f"Open it in QGIS: drag {result.flood} onto the map; its colours and class names come with it.",
-            f"The same as a map of your own:\n  {finished.request.command('map', result.out)}",
+            f"The same as a map of your own:\n  {finished.request.command('map', Path('my-first-map'))}",
         ]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -96,6 +97,8 @@ def set_up_logging(verbosity: int) -> None:
 
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=verbosity > 0)
     ours, theirs = LEVELS[max(-1, min(verbosity, 2))]
+    # distributed sets its own levels when it is imported, here and in its workers, from this
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", logging.getLevelName(theirs).lower())
     logging.basicConfig(level=theirs, format="%(message)s", handlers=[handler])
     logging.getLogger("geoseg").setLevel(ours)
     logging.captureWarnings(True)

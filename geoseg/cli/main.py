@@ -55,6 +55,7 @@ def run(arguments: list[str]) -> int:
         return _failed(error, arguments)
     except _CommandLineError as error:
         error.show()  # type: ignore[attr-defined]  # click's own: usage, and what was wrong with it
+        _answer_json(error, arguments)
         return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
         status = EXIT_INTERRUPTED  # newer typers return it themselves
@@ -69,9 +70,15 @@ def run(arguments: list[str]) -> int:
 def _failed(error: GeosegError, arguments: list[str]) -> int:
     line = " ".join(str(error).split())
     typer.echo(f"Error: {line}", err=True)
-    if "--json" in arguments:
-        typer.echo(json.dumps({"error": {"kind": type(error).__name__, "message": line}}))
+    _answer_json(error, arguments)
     return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+
+
+def _answer_json(error: Exception, arguments: list[str]) -> None:
+    """Whoever reads JSON gets JSON, also where there is nothing but an error."""
+    if "--json" in arguments:
+        message = " ".join(str(error).split())
+        typer.echo(json.dumps({"error": {"kind": type(error).__name__, "message": message}}))
 
 
 def main() -> NoReturn:

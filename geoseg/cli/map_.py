@@ -34,7 +34,8 @@ def _defaults_from(ctx: typer.Context, path: Path | None) -> Path | None:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        # every scalar as the text that a command line would hold: YAML itself takes `yes:` for True
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
     except yaml.YAMLError as error:
@@ -56,11 +57,11 @@ def _long_name(parameter: Any) -> str:
     return str(max(parameter.opts, key=len)).lstrip("-")
 
 
-def _as_typed(value: Any) -> Any:
-    """YAML reads a date as a date and a box as a list; the command line knows both as text."""
+def _as_typed(value: Any) -> str | None:
+    """A value as a person would type it; a box may be written as a list."""
     if isinstance(value, list):
         return ",".join(str(part) for part in value)
-    return value if isinstance(value, bool) or value is None else str(value)
+    return None if value in ("", "null", "~") else str(value)
 
 
 def map_(
@@ -141,7 +142,7 @@ def map_(
         window_days=window_days,
         max_cloud_pct=max_cloud,
         composite=composite,
-        reference_water=None if reference_water in (None, "none") else reference_water,
+        reference_water=reference_water,
         before=before,
         allow_large=yes,
     )

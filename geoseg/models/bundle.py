@@ -107,7 +107,7 @@ def read_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
     """The weights of a bundle, by name, on the CPU.
 
     Raises:
-        BundleError: Missing, truncated, or with another sha256 than the card's.
+        BundleError: Missing, truncated, with NaN in it, or with another sha256 than the card's.
     """
     path = folder / WEIGHTS
     if not path.is_file():
@@ -124,6 +124,9 @@ def read_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
         weights: dict[str, Tensor] = load_file(path)
     except SafetensorError as error:
         raise BundleError(f"{path} is not a safetensors file ({error}).") from None
+    broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise BundleError(f"{path} holds NaN or infinity in {broken[0]} ({len(broken)} tensors): train it again.")
     return weights
 
 

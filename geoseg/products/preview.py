@@ -24,7 +24,7 @@ LONGEST_PX = 1100
 """Longest side of the arrays that a preview is worth giving; see ``step_for``."""
 
 INK, PALE, WARN = "#22272e", "#6b7280", "#a43b00"
-HATCH_FACE, HATCH_LINE = "#ececec", "#bdbdbd"
+HATCH_FACE, HATCH_LINE = "#b9bdc2", "#7d838b"
 DPI = 120
 WIDE = 1.9
 """Maps wider than this times their height stand above each other instead of side by side."""
@@ -158,7 +158,7 @@ def _show(axes: Axes, picture: NDArray[Any], frame: Frame, title: str, *, labels
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect(1 / frame.aspect, adjustable="box")
-    axes.add_patch(Rectangle((0, 0), 1, 1, facecolor=HATCH_FACE, edgecolor=HATCH_LINE, hatch="////", linewidth=0))
+    axes.add_patch(Rectangle((0, 0), 1, 1, facecolor=HATCH_FACE, edgecolor=HATCH_LINE, hatch="//////", linewidth=0))
     axes.imshow(picture, extent=(0, 1, 0, 1), aspect=1 / frame.aspect, interpolation="nearest", zorder=2)
     for line in frame.lines():
         axes.plot(line.x, line.y, color=INK, linewidth=0.4, alpha=0.35, zorder=3, scalex=False, scaley=False)
@@ -252,7 +252,7 @@ def _foot(figure: Figure, preview: Preview, size: tuple[float, float], foot: flo
                 0.26,
                 facecolor=HATCH_FACE if unseen else tuple(value / 255 for value in each.colour),
                 edgecolor=HATCH_LINE if unseen else INK,
-                hatch="////" if unseen else None,
+                hatch="//////" if unseen else None,
                 linewidth=0.5,
             )
         )

@@ -177,3 +177,16 @@ def test_resuming_gives_the_same_rows():
     whole, (carry, top) = finish(Blend(plan), 0)
     rest, _ = finish(Blend.resumed(plan, top, carry), 2)
     assert (whole[top:] == rest).all()
+
+
+@settings(deadline=None)
+@given(plans(), st.integers(0, 2**32 - 1))
+def test_a_network_without_an_answer_is_not_dry(plan, seed):
+    """NaN where a pixel was observed: an overflow, a broken weight. In any chip, in any order, it is 255."""
+    rng = np.random.default_rng(seed)
+    scene = rng.random((1, *plan.shape), dtype=np.float32)
+    broken = rng.random(plan.shape) < 0.1
+    scene[0][broken] = np.nan
+    percent, seen = run(plan, scene, lambda chip: chip[0].copy(), np.full(plan.shape, 2, np.uint8))
+    assert ((percent == 255) == broken).all()
+    assert ((seen == 255) == broken).all()
