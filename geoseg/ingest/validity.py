@@ -13,7 +13,8 @@ from geoseg.ingest.raster import RasterFile
 def nodata_of(raster: RasterFile, sensor: str) -> tuple[tuple[float | None, ...], tuple[str, ...]]:
     """The nodata of each band, and notes on what was assumed.
 
-    What the file declares counts. Floats without one: NaN. Integers without one and without a mask: the fill that the
+    What the file declares counts. Floats without one: NaN, beside which readers take 0 in
+    all bands for fill. Integers without one and without a mask: the fill that the
     provider documents (0 for PlanetScope and Sentinel-2), else none: every pixel counts as observed.
 
     Returns:
@@ -27,6 +28,8 @@ def nodata_of(raster: RasterFile, sensor: str) -> tuple[tuple[float | None, ...]
             values.append(declared)
         elif not np.issubdtype(np.dtype(dtype), np.integer):
             values.append(math.nan)
+            if raster.mask == "none":
+                notes.append("declares no nodata: NaN, and 0 in all bands, count as not observed")
         elif raster.mask != "none":
             values.append(None)
         else:

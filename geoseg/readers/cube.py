@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import BadOptionError, MissingBandError, SceneUnreadableError
+from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownError, SceneUnreadableError
 from geoseg.readers.access import captured_settings, check_credentials
 from geoseg.readers.alignment import phase_of
 from geoseg.readers.composite import NOT_OBSERVED, Canvas, median, observed
 from geoseg.readers.footprint import touches
 from geoseg.readers.loading import load_bands, load_seen
 from geoseg.readers.planning import recipe_for
-from geoseg.readers.plausible import check_plausible
 from geoseg.readers.raster import Sight
 from geoseg.readers.recipe import SceneRecipe
 from geoseg.request import Composite
@@ -166,7 +165,8 @@ class Cube:
             ix: Column of the tile grid.
 
         Raises:
-            RadiometryUnknownError: A scene's numbers are not in the unit they are said to be in.
+            RadiometryUnknownError: The numbers of the only scene are not in the unit they are said to be in; one of
+                several scenes is left out for that, and named among the failures.
             IndexError: There is no such tile.
         """
         if not (0 <= iy < self.tiles[0] and 0 <= ix < self.tiles[1]):
@@ -214,6 +214,11 @@ class Cube:
             except (SceneUnreadableError, MissingBandError) as error:
                 failures.append(Failure(recipe.id, str(error)))
                 continue
+            except RadiometryUnknownError as error:
+                if len(self.recipes) == 1:
+                    raise
+                failures.append(Failure(recipe.id, str(error)))
+                continue
             if read is not None:
                 canvas.fill(gap, *read, code)
         return Pixels(canvas.values, canvas.source, tuple(failures))
@@ -257,6 +262,4 @@ def _read(
     if seen is not None and not seen.any():
         return None
     bands = load_bands(recipe, sight, settings=settings)
-    if not sight.coarse:
-        check_plausible(recipe, bands)
     return bands, observed(bands, seen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from geoseg.catalog.collections import Collection, SceneClasses, collection, collections
 from geoseg.catalog.sensors import sensor
@@ -26,10 +27,8 @@ def recipe_for(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
         UnknownNameError: Its collection or sensor has no record.
     """
     record = collection(scene.collection)
-    recipes = tuple(_band(scene, record, band) for band in bands)
+    recipes = _at_the_door(scene, record, tuple(_band(scene, record, band) for band in bands))
     masks, notes = _masks(scene, record)
-    speaks = record.role == "imagery"
-    described = sensor(scene.sensor) if speaks else None
     return SceneRecipe(
         id=scene.id,
         time=scene.time,
@@ -38,8 +37,6 @@ def recipe_for(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
         masks=masks,
         access=record.access,
         s3_endpoint=record.s3_endpoint,
-        unit=described.unit if described else None,
-        valid_range=described.valid_range if described else None,
         notes=(*(f"Scene {scene.id}: {note}." for note in _own_notes(scene)), *notes),
     )
 
@@ -60,6 +57,24 @@ def _band(scene: Scene, record: Collection, band: str) -> BandRecipe:
     source = band_source(scene, record, band)
     asset = assets_of(scene)[source.asset]
     return BandRecipe(band, str(asset["href"]), source.index, conversion(scene, record, asset, source.index))
+
+
+def _at_the_door(scene: Scene, record: Collection, bands: tuple[BandRecipe, ...]) -> tuple[BandRecipe, ...]:
+    """The bands with what tells observations from fill that nobody declared.
+
+    A person's own file often holds 0 where nothing was seen and does not say so. One band may measure exactly 0; all
+    bands that are read at once do not: reflectance has noise, and backscatter of exactly 0 dB in all polarisations
+    does not occur. Catalogues that are not a person's own declare their fill.
+    """
+    if record.role != "imagery":
+        return bands
+    described = sensor(scene.sensor)
+    zero = record.radiometry.kind == "declared" and described.unit in ("dB", "reflectance")
+    together = tuple((band.href, band.index) for band in bands) if zero else ()
+    return tuple(
+        replace(band, unit=described.unit, valid_range=described.valid_range, empty_where_zero=together)
+        for band in bands
+    )
 
 
 def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskRecipe, ...], tuple[str, ...]]:

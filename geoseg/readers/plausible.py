@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import RadiometryUnknownError
 from geoseg.readers.access import scrubbed
-from geoseg.readers.recipe import BandRecipe, SceneRecipe
+from geoseg.readers.recipe import BandRecipe
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -21,19 +20,19 @@ POWER_CEILING = 2.0
 """Linear backscatter of nearly every pixel is below this. In dB, a rectangle all between 0 and 2 is no landscape."""
 
 
-def check_power(numbers: NDArray[np.generic], band: BandRecipe, nodata: tuple[float, ...]) -> None:
+def check_power(values: NDArray[np.float32], band: BandRecipe) -> None:
     """Refuse dB that are said to be linear power: all of it would silently turn into "not observed".
 
     Args:
-        numbers: Digital numbers (y, x), as the file holds them.
+        values: float32 (y, x) on the file's own scale, NaN where not observed.
         band: The band.
-        nodata: Numbers that mean "not observed".
 
     Raises:
         RadiometryUnknownError: Half of the numbers are below -1; noise alone makes power slightly negative at most.
     """
-    known = np.asarray(_sampled(numbers), dtype=np.float32)
-    known = known[np.isfinite(known) & ~np.isin(known, np.asarray(nodata, dtype=np.float32))]
+    if band.conversion.curve != "power":
+        return
+    known = _without_fill(_known(values), (0, np.inf))
     if known.size < ENOUGH_PX or float(np.median(known)) >= -1:
         return
     raise RadiometryUnknownError(
@@ -47,30 +46,46 @@ def _sampled(values: NDArray[Scalar]) -> NDArray[Scalar]:
     return values[::4, ::4] if values.size > 16 * ENOUGH_PX else values
 
 
-def check_plausible(recipe: SceneRecipe, bands: Sequence[NDArray[np.float32]]) -> None:
-    """Refuse a scene whose numbers are not in the unit they are said to be in.
+def _known(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    sampled = _sampled(values)
+    return sampled[np.isfinite(sampled)]
+
+
+def _without_fill(known: NDArray[np.float32], valid: tuple[float, float]) -> NDArray[np.float32]:
+    """Without the one impossible number that occurs most: fill is one number, and a wrong unit makes many of them.
+
+    So a tile that is all fill says as little about the unit as a tile without any.
+    """
+    numbers, counts = np.unique(known[(known < valid[0]) | (known > valid[1])], return_counts=True)
+    return known[known != numbers[counts.argmax()]] if numbers.size else known
+
+
+def check_plausible(values: NDArray[np.float32], band: BandRecipe) -> None:
+    """Refuse a band whose numbers are not in the unit they are said to be in.
 
     Args:
-        recipe: The scene.
-        bands: float32 (y, x) each, physical units, NaN where not observed.
+        values: float32 (y, x) on the file's own scale, before anything outside the valid range is taken out; NaN where
+            not observed.
+        band: The band.
 
     Raises:
         RadiometryUnknownError: More than half of the observed pixels lie outside the sensor's valid range, or values in
             dB look like linear power.
     """
-    if recipe.unit is None or recipe.valid_range is None:
+    if band.unit is None or band.valid_range is None:
         return
-    for description, values in zip(recipe.bands, bands, strict=True):
-        known = _sampled(values)
-        known = known[np.isfinite(known)]
-        if known.size < ENOUGH_PX:
-            continue
-        fault = _fault(known, recipe.valid_range, description.conversion.curve == "decibel")
-        if fault:
-            raise RadiometryUnknownError(
-                f"Band {description.name} of scene {recipe.id} is read as {recipe.unit}, but {fault}. "
-                "If it is your own file, add it again with the right `geoseg catalog add --units`."
-            )
+    known = _known(values)
+    if band.conversion.curve == "power":
+        known = 10 * np.log10(known[known > 0])
+    known = _without_fill(known, band.valid_range)
+    if known.size < ENOUGH_PX:
+        return
+    fault = _fault(known, band.valid_range, band.conversion.curve == "decibel")
+    if fault:
+        raise RadiometryUnknownError(
+            f"Band {band.name} in {scrubbed(band.href)} is read as {band.unit}, but {fault}. "
+            "If it is your own file, add it again with the right `geoseg catalog add --units`."
+        )
 
 
 def _fault(known: NDArray[np.float32], valid: tuple[float, float], decibel: bool) -> str | None:

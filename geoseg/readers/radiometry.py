@@ -35,6 +35,9 @@ BOA_OFFSET = -0.1
 OFFSET_SINCE = 4.0
 """Processing baseline from which the digital numbers carry +1000 (ESA, 25 January 2022)."""
 
+ZERO_IS_FILL = ("s2", "planetscope")
+"""Sensors whose providers document the digital number 0 as "not observed"."""
+
 # -- deciding ---------------------------------------------------------------------------------------------------
 
 
@@ -58,7 +61,7 @@ def conversion(scene: Scene, record: Collection, asset: Mapping[str, Any], index
             raise RadiometryUnknownError(f"Scene {scene.id} cannot be mapped: {rule.reason}")
         case Sentinel2Boa():
             scale, offset = _sentinel2(scene, rule, stated)
-            return Conversion(scale, offset, nodata)
+            return Conversion(scale, offset, _with_zero(nodata))
         case LinearPower():
             return Conversion(nodata=nodata, curve="power")
         case Uint8():
@@ -92,6 +95,11 @@ def _stated_nodata(stated: Mapping[str, Any], record: Collection) -> tuple[float
     except (TypeError, ValueError):
         number = math.nan
     return () if math.isnan(number) else (number,)
+
+
+def _with_zero(nodata: tuple[float, ...]) -> tuple[float, ...]:
+    """ESA and Planet document the digital number 0 as fill, whatever else an item or a file declares."""
+    return nodata if 0 in nodata else (*nodata, 0.0)
 
 
 def _sentinel2(scene: Scene, rule: Sentinel2Boa, stated: Mapping[str, Any]) -> tuple[float, float]:
@@ -170,6 +178,9 @@ def _declared(
             f"Scene {scene.id} declares units {units!r}, which sensor {scene.sensor} does not measure. "
             "Add it again with `geoseg catalog add --sensor --units`."
         )
+    whole = str(stated.get("data_type", "")).startswith(("uint", "int"))
+    if scene.sensor in ZERO_IS_FILL and (units == "dn" or (units == "reflectance" and whole)):
+        nodata = _with_zero(nodata)
     straight = Conversion(1.0 if scale is None else scale, offset or 0.0, nodata)
     match units:
         case "db":
@@ -215,6 +226,15 @@ def started(numbers: NDArray[np.generic], rule: Conversion, *, mixed: bool) -> F
     Returns:
         float32, NaN where a number is a nodata value, NaN or infinite, or a power that is not above zero.
     """
+    return averageable(measured(numbers, rule), rule, mixed=mixed)
+
+
+def measured(numbers: NDArray[np.generic], rule: Conversion) -> Floats:
+    """Digital numbers on the file's own scale: reflectance, dB or linear power.
+
+    Returns:
+        float32, NaN where a number is a nodata value, NaN or infinite.
+    """
     values = numbers.astype(np.float32)
     if numbers.dtype.kind == "f":
         values[~np.isfinite(values)] = np.nan
@@ -224,6 +244,17 @@ def started(numbers: NDArray[np.generic], rule: Conversion, *, mixed: bool) -> F
         values *= np.float32(rule.scale)
     if rule.offset != 0:
         values += np.float32(rule.offset)
+    return values
+
+
+def keep_within(values: Floats, valid: tuple[float, float], rule: Conversion) -> None:
+    """NaN, in place, where what was ``measured`` lies outside ``valid`` (in dB for a power)."""
+    low, high = (10 ** (bound / 10) for bound in valid) if rule.curve == "power" else valid
+    np.copyto(values, np.float32(np.nan), where=(values < low) | (values > high))
+
+
+def averageable(values: Floats, rule: Conversion, *, mixed: bool) -> Floats:
+    """What was ``measured``, as a quantity that may be averaged; see ``started``."""
     if rule.curve == "power":
         values[values <= 0] = np.nan
     if rule.curve == "decibel" and mixed:

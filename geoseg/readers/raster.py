@@ -20,8 +20,8 @@ from rasterio.windows import Window
 
 from geoseg.errors import MissingBandError, SceneUnreadableError
 from geoseg.readers import radiometry
-from geoseg.readers.access import scrubbed
-from geoseg.readers.plausible import check_power
+from geoseg.readers.access import gdal_path, scrubbed
+from geoseg.readers.plausible import check_plausible, check_power
 from geoseg.readers.recipe import BandRecipe, MaskRecipe
 from geoseg.readers.sampling import Floats, Place, Span, bilinear, block_mean, nearest, place
 from geoseg.readers.validity import hidden_pixels
@@ -144,15 +144,35 @@ def _band_around(dataset: DatasetReader, band: BandRecipe, where: Place, *, coar
 
     def physical(window: Window, shape: tuple[int, int]) -> Floats:
         numbers = dataset.read(band.index, window=window, out_shape=shape)
-        if conversion.curve == "power":
-            check_power(numbers, band, conversion.nodata)
-        values = radiometry.started(numbers, conversion, mixed=not where.exact)
+        values = radiometry.measured(numbers, conversion)
         if masked:
             unseen = dataset.read_masks(band.index, window=window, out_shape=shape) == 0
             np.copyto(values, np.float32(np.nan), where=unseen)
-        return values
+        if band.empty_where_zero:
+            np.copyto(values, np.float32(np.nan), where=_all_zero(dataset, numbers, band, window))
+        check_power(values, band)
+        if not coarse:
+            check_plausible(values, band)
+        if band.unit in ("dB", "reflectance") and band.valid_range:
+            radiometry.keep_within(values, band.valid_range, conversion)
+        return radiometry.averageable(values, conversion, mixed=not where.exact)
 
     return _Layer(dataset, physical, block_mean, math.nan, coarse).around(where)
+
+
+def _all_zero(dataset: DatasetReader, numbers: NDArray[Any], band: BandRecipe, window: Window) -> NDArray[np.bool_]:
+    """Where every band that is read and lies on this file's grid holds exactly 0: fill that nobody declared."""
+    zero: NDArray[np.bool_] = numbers == 0
+    for href, index in band.empty_where_zero:
+        if not zero.any():
+            break
+        if (href, index) == (band.href, band.index):
+            continue
+        opened(dataset.name)  # the latest used, so that opening others does not close it
+        other = dataset if href == band.href else opened(gdal_path(href))
+        if index <= other.count and file_grid(other) == file_grid(dataset):
+            zero &= other.read(index, window=window, out_shape=zero.shape) == 0
+    return zero
 
 
 _Spans = tuple[Span, Span]

@@ -41,12 +41,19 @@ class BandRecipe:
         href: Its file, unsigned.
         index: Its place in the file, 1-based.
         conversion: Digital numbers to the physical quantity.
+        unit: Physical unit; None: numbers as they are.
+        valid_range: Lowest and highest plausible value in ``unit``; what lies outside was not observed.
+        empty_where_zero: File (unsigned) and place of each band that is read; a pixel where all of them hold exactly
+            the number 0 is fill. Empty: 0 is a number like others.
     """
 
     name: str
     href: str
     index: int
     conversion: Conversion
+    unit: Unit | None = None
+    valid_range: tuple[float, float] | None = None
+    empty_where_zero: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,6 @@ class SceneRecipe:
         masks: What hides pixels.
         access: How its files are reached.
         s3_endpoint: Host of an S3 service that is not Amazon's.
-        unit: Physical unit of every band; None: numbers as they are.
-        valid_range: Lowest and highest plausible value in ``unit``.
         notes: What a person should know about how this scene is read.
     """
 
@@ -88,8 +93,6 @@ class SceneRecipe:
     masks: tuple[MaskRecipe, ...] = ()
     access: Access = "public"
     s3_endpoint: str | None = None
-    unit: Unit | None = None
-    valid_range: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -153,7 +153,7 @@ def test_sixteen_bit_aerial_imagery_is_refused(made, tmp_path):
 @pytest.mark.parametrize(
     ("dtype", "declared", "sensor", "expected", "note"),
     [
-        ("float32", None, "s1", "nan", None),
+        ("float32", None, "s1", "nan", "declares no nodata: NaN, and 0 in all bands, count as not observed"),
         ("float32", -9999.0, "s1", -9999, None),
         ("float32", math.nan, "s1", "nan", None),
         ("uint16", 0, "s2", 0, None),

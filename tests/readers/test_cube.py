@@ -368,6 +368,106 @@ def test_bright_cloud_calm_water_and_cities_are_no_reason_to_refuse(make_scene, 
     assert (cube.tile(0, 0).source == 0).all()
 
 
+# -- fill that nobody declared -------------------------------------------------------------------------------------
+
+
+def own_bands(make_scene, sensor, units, values, **more):
+    """A person's scene of two bands in one file."""
+    names = ("vv", "vh") if sensor == "s1" else ("green", "swir16" if sensor == "s2" else "nir")
+    scene = make_scene(
+        more.pop("name", "own"),
+        collection=f"local/{sensor}",
+        sensor=sensor,
+        properties={"geoseg:units": units},
+        assets={"data": (values, grid(*values.shape[-2:]))},
+        nodata=more.pop("nodata", None),
+        words={"data": {"eo:bands": [{"name": name} for name in names], "raster:bands": [more, more]}},
+    )
+    return scene, names
+
+
+UNDECLARED = [
+    ("s2", "reflectance", "float32", (0.02, 0.4), 0, {}),
+    ("s2", "reflectance", "float32", (0.02, 0.4), -9999, {}),
+    ("s2", "reflectance", "int16", (200, 4000), -32768, {"data_type": "int16", "scale": 1e-4}),
+    ("s2", "reflectance", "uint16", (200, 4000), 65535, {"data_type": "uint16", "scale": 1e-4}),
+    ("s2", "reflectance", "uint16", (200, 4000), 0, {"data_type": "uint16", "scale": 1e-4, "nodata": 65535}),
+    ("planetscope", "dn", "uint16", (200, 4000), 0, {"scale": 1e-4, "nodata": 65535}),
+    ("s1", "db", "float32", (-25, -3), 0, {}),
+    ("s1", "db", "float32", (-25, -3), -9999, {}),
+    ("s1", "linear", "float32", (1e-3, 0.5), -9999, {}),
+]
+
+
+@pytest.mark.parametrize("shift", [0, 5])
+@pytest.mark.parametrize(("sensor", "units", "dtype", "numbers", "fill", "more"), UNDECLARED)
+def test_fill_that_nobody_declared_is_not_observed(make_scene, sensor, units, dtype, numbers, fill, more, shift):
+    """On the file's own grid and between its pixels; also in tiles that hold nothing else."""
+    values = np.random.default_rng(0).uniform(*numbers, (2, 96, 96)).astype(dtype)
+    values[:, :, :56] = fill
+    scene, bands = own_bands(make_scene, sensor, units, values, **more)
+    cube = Cube.of([scene], grid(95, 95, shift=(shift, 0)), bands, instant=DAY, tile_px=48)
+    seen, source = whole(cube)
+    first = 56 if shift == 0 else 55  # halfway between two pixels, the one to the right counts
+    np.testing.assert_array_equal(source == 0, np.arange(95)[None].repeat(95, 0) >= first)
+    assert np.isnan(seen[:, :, :first]).all()
+    low, high = np.nanmin(seen), np.nanmax(seen)
+    expected = np.array(numbers, dtype=float) * more.get("scale", 1)
+    expected = 10 * np.log10(expected) if units == "linear" else expected
+    assert expected[0] - 1e-3 <= low < high <= expected[1] + 1e-3
+
+
+@pytest.mark.parametrize(("sensor", "units", "numbers"), [("s2", "reflectance", (0.02, 0.4)), ("s1", "db", (-25, -3))])
+def test_zero_in_one_band_is_a_number_like_others(make_scene, sensor, units, numbers):
+    values = np.random.default_rng(0).uniform(*numbers, (2, 40, 40)).astype(np.float32)
+    values[0, :9] = 0
+    scene, bands = own_bands(make_scene, sensor, units, values)
+    assert (Cube.of([scene], grid(40, 40), bands, instant=DAY).tile(0, 0).source == 0).all()
+
+
+def test_zero_in_the_files_of_all_polarisations_is_fill(make_scene):
+    rng = np.random.default_rng(0)
+    files = {name: rng.uniform(-25, -3, (40, 40)).astype(np.float32) for name in ("vv", "vh")}
+    files["vv"][:9] = files["vh"][:5] = 0
+    scene = make_scene(
+        collection="local/s1",
+        sensor="s1",
+        properties={"geoseg:units": "db"},
+        assets={name: (values, grid(40, 40)) for name, values in files.items()},
+        nodata=None,
+        words={name: {"eo:bands": [{"name": name}]} for name in files},
+    )
+    pixels = Cube.of([scene], grid(40, 40), ("vv", "vh"), instant=DAY).tile(0, 0)
+    np.testing.assert_array_equal(pixels.source == 0, np.arange(40)[:, None].repeat(40, 1) >= 5)
+
+
+def test_a_single_pixel_outside_what_the_sensor_measures_is_not_observed(make_scene):
+    values = np.random.default_rng(0).uniform(0.02, 0.4, (2, 40, 40)).astype(np.float32)
+    values[1, 3, 4], values[0, 7, 8] = 2.5, -0.3
+    scene, bands = own_bands(make_scene, "s2", "reflectance", values)
+    source = Cube.of([scene], grid(40, 40), bands, instant=DAY).tile(0, 0).source
+    assert sorted(map(tuple, np.argwhere(source == 255).tolist())) == [(3, 4), (7, 8)]
+
+
+@pytest.mark.parametrize("composite", ["nearest", "median"])
+def test_one_scene_in_another_unit_is_left_out_and_named(make_scene, composite):
+    rng = np.random.default_rng(0)
+    wrong, bands = own_bands(
+        make_scene, "s2", "reflectance", rng.uniform(300, 3000, (2, 64, 64)).astype(np.float32), name="wrong"
+    )
+    right, _ = own_bands(
+        make_scene, "s2", "reflectance", rng.uniform(0.02, 0.4, (2, 64, 64)).astype(np.float32), name="right"
+    )
+    right = replace(right, time=DAY + timedelta(days=3))
+    pixels = Cube.of([wrong, right], grid(64, 64), bands, instant=DAY, composite=composite).tile(0, 0)
+    assert (pixels.source == 1).all()
+    (failure,) = pixels.failures
+    assert failure.scene_id == "wrong"
+    assert "lie outside -0.2..2" in failure.reason
+    with pytest.raises(RadiometryUnknownError, match="--units"):
+        Cube.of([wrong], grid(64, 64), bands, instant=DAY, composite=composite).tile(0, 0)
+
+
 # -- lazily, coarsely, elsewhere -------------------------------------------------------------------------------------
 
 
