@@ -38,14 +38,47 @@ GDAL_SETTINGS: dict[str, str] = {
     "VSI_CACHE": "FALSE",
 }
 
-_QUERY = re.compile(r"\?[^\s'\"]*")
+HARMLESS = frozenset(GDAL_SETTINGS) | {
+    "AWS_DEFAULT_REGION",
+    "AWS_HTTPS",
+    "AWS_REGION",
+    "AWS_REQUEST_PAYER",
+    "AWS_VIRTUAL_HOSTING",
+    "CPL_CURL_VERBOSE",
+    "CPL_DEBUG",
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS",
+    "CPL_VSIL_CURL_CHUNK_SIZE",
+    "CPL_VSIL_CURL_USE_HEAD",
+    "GDAL_BAND_BLOCK_CACHE",
+    "GDAL_HTTP_LOW_SPEED_LIMIT",
+    "GDAL_HTTP_LOW_SPEED_TIME",
+    "GDAL_HTTP_MAX_TOTAL_CONNECTIONS",
+    "GDAL_HTTP_RETRY_CODES",
+    "GDAL_HTTP_TCP_KEEPALIVE",
+    "GDAL_HTTP_VERSION",
+    "GDAL_INGESTED_BYTES_AT_OPEN",
+    "GDAL_NUM_THREADS",
+    "GTIFF_IGNORE_READ_ERRORS",
+    "VSI_CACHE_SIZE",
+}
+"""Settings of the caller that may travel: how fast and how patiently to read. No name here can hold a secret."""
+
+_QUERY = re.compile(r"(?i)(\?|%3f)[^\s'\"]*")
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
-_LONG_SECRET = re.compile(r"(?i)\b(sig|token|signature|secret|api_key|password|credential)=[^&\s'\"]+")
+_AUTHORIZATION = re.compile(
+    r"(?i)\b(authorization['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic|api-key|token)\s+)?[^\s,;]+"
+)
+_SCHEME = re.compile(r"(?i)\b(bearer|api-key)\s+[^\s,;]{8,}")
+_LONG_SECRET = re.compile(
+    r"(?i)((?:\b|_|-)(?:sig|token|signature|secret|api[-_]?key|access[-_]?key(?:[-_]id)?|key[-_]id|password|userpwd|"
+    r"credential|cookie|bearer)['\"]?)(=|%3d|:\s*)[^&\s'\"]+"
+)
 
 
 def scrubbed(text: str) -> str:
     """``text`` on one line without the query strings, user names and tokens that addresses may carry."""
-    return _LONG_SECRET.sub(r"\1=...", _USER.sub("", _QUERY.sub("", " ".join(text.split()))))
+    plain = _USER.sub("", _QUERY.sub("", " ".join(text.split())))
+    return _LONG_SECRET.sub(r"\1\2...", _SCHEME.sub(r"\1 ...", _AUTHORIZATION.sub(r"\1...", plain)))
 
 
 class Scrubbing(logging.Filter):
@@ -54,8 +87,9 @@ class Scrubbing(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep every record, scrubbed."""
         message = record.getMessage()
-        if "?" in message or "=" in message:
-            record.msg, record.args = scrubbed(message), ()
+        clean = scrubbed(message)
+        if clean != message:
+            record.msg, record.args = clean, ()
         return True
 
 
@@ -64,17 +98,12 @@ for _name in ("rasterio", "rasterio._base", "rasterio._env", "rasterio._err", "r
 
 
 def captured_settings() -> tuple[tuple[str, str], ...]:
-    """GDAL settings to read with: ours, overridden by those of the caller's ``rasterio.Env``, without secrets."""
+    """GDAL settings to read with: ours, overridden by the harmless ones of the caller's ``rasterio.Env``."""
     import rasterio.env
-    from odc.loader._rio import SESSION_KEYS
 
     own: Mapping[str, object] = rasterio.env.getenv() if rasterio.env.hasenv() else {}
-    kept = {key: str(value) for key, value in own.items() if key not in SESSION_KEYS and not _is_secret(key)}
+    kept = {key: str(value) for key, value in own.items() if key in HARMLESS}
     return tuple(sorted({**GDAL_SETTINGS, **kept}.items()))
-
-
-def _is_secret(key: str) -> bool:
-    return any(word in key.upper() for word in ("SECRET", "TOKEN", "PASSWORD", "USERPWD", "HEADER", "KEY_ID", "SAS"))
 
 
 def check_credentials(recipe: SceneRecipe) -> None:

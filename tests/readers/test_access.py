@@ -238,9 +238,21 @@ def redirected(recipe: SceneRecipe, endpoint: str) -> SceneRecipe:
 
 
 def test_settings_of_the_caller_travel_and_secrets_stay():
-    with rasterio.Env(GDAL_HTTP_TIMEOUT="7", GDAL_HTTP_USERPWD=f"me:{SECRET}", AZURE_STORAGE_SAS_TOKEN=SECRET):
+    secrets = (
+        "GDAL_HTTP_USERPWD",
+        "GDAL_HTTP_BEARER",
+        "GDAL_HTTP_COOKIE",
+        "GDAL_HTTP_PROXY",
+        "GDAL_HTTP_HEADERS",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "GS_OAUTH2_PRIVATE_KEY",
+        "SWIFT_KEY",
+        "A_SETTING_OF_TOMORROW",
+    )
+    with rasterio.Env(GDAL_HTTP_TIMEOUT="7", GDAL_NUM_THREADS="3", **dict.fromkeys(secrets, SECRET)):
         settings = dict(captured_settings())
     assert settings["GDAL_HTTP_TIMEOUT"] == "7"
+    assert settings["GDAL_NUM_THREADS"] == "3"
     assert settings["GDAL_DISABLE_READDIR_ON_OPEN"] == "EMPTY_DIR"
     assert SECRET not in str(settings)
 
@@ -272,8 +284,21 @@ def test_other_schemes_are_not_read(href):
         f"https://me:{SECRET}@host/a.tif",
         f"token={SECRET}",
         f"failed\n  with api_key={SECRET}",
+        f"Authorization: Bearer {SECRET}",
+        f"{{'Authorization': 'Bearer {SECRET}'}}",
+        f"Authorization: api-key {SECRET}",
+        f"api-key: {SECRET}",
+        f"AWS_SECRET_ACCESS_KEY={SECRET}",
+        f"/vsicurl?url=https%3A%2F%2Fhost%2Fa.tif%3Fsig%3D{SECRET}",
+        f"https%3A%2F%2Fhost%2Fa.tif%3Fsig%3D{SECRET}",
+        f"https%3A%2F%2Fhost%2Fa.tif%3fsv%3d1%26sig%3d{SECRET} is gone",
     ],
 )
 def test_reasons_hold_no_secret_and_one_line(text):
     assert SECRET not in scrubbed(text)
     assert "\n" not in scrubbed(text)
+
+
+@pytest.mark.parametrize("text", ["HTTP 404 for https://host/a.tif: no such key", "band 3 of /data/token-lake.tif"])
+def test_plain_reasons_stay_as_they_are(text):
+    assert scrubbed(text) == text
