@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.catalog.cards import BEFORE, ModelCard
+from geoseg.catalog.cards import BEFORE, ModelCard, card, cards
 from geoseg.catalog.collections import PlanetData, collection
 from geoseg.catalog.sensors import Sensor, sensor
 from geoseg.chips.plan import Plan
@@ -17,9 +19,10 @@ from geoseg.grid import LIMIT_MEGAPIXELS, output_grid
 from geoseg.ingest.add import add
 from geoseg.ingest.product import Options
 from geoseg.progress import Progress, Report
-from geoseg.readers import Cube
+from geoseg.readers import Cube, refusal
+from geoseg.readers.planning import recipe_for
 from geoseg.request import Dates, Request
-from geoseg.scene import Found
+from geoseg.scene import Found, LeftOut, Scene
 from geoseg.search import download_scene, find_scenes
 from geoseg.storage import cache_folder
 
@@ -55,10 +58,9 @@ class Sight:
     @cached_property
     def imagery(self) -> Imagery:
         """What the model is shown of the dates."""
-        now = tuple(band for band in self.card.bands if not band.startswith(BEFORE))
-        then = tuple(band.removeprefix(BEFORE) for band in self.card.bands if band.startswith(BEFORE))
-        before = self._before(then) if then else None
-        return Imagery(self.card.bands, self._cube(self.found, now, self.request.dates), before)
+        now = self._cube(self.found, bands_now(self.card), self.request.dates)
+        before = self._before(bands_before(self.card)) if self.card.wants_before else None
+        return Imagery(self.card.bands, now, before)
 
     @cached_property
     def imagery_before(self) -> Imagery | None:
@@ -135,20 +137,87 @@ def look(request: Request, card: ModelCard, report: Report) -> Sight:
         ReadError: A scene cannot be read as physical quantities.
     """
     record = sensor(request.sensor)
-    if request.sensor not in card.sensors:
-        reads = " and ".join(card.sensors)
-        raise BandMismatchError(f"Model {card.name} reads {reads}, not {request.sensor}. Choose another --model.")
+    _check_sensor(request, card)
     if card.wants_before and request.before is None:
         raise BadOptionError(f"Model {card.name} compares with imagery before the flood: add --before DATE.")
     limit = None if request.allow_large else LIMIT_MEGAPIXELS
     grid = output_grid(request.area.bbox, request.resolution_m or record.gsd_m, request.crs, limit_megapixels=limit)
     report(Progress("search", 0, 1))
-    found = _search(request, request.dates.widened(request.window_days), report)
-    earlier = _search(request, _dates_before(request), report) if request.before else None
+    found = usable(_search(request, request.dates.widened(request.window_days), report), bands_now(card))
+    earlier = None
+    if request.before:
+        earlier = usable(_search(request, _dates_before(request), report), bands_before(card) or card.bands)
     report(Progress("search", 1, 1, note=f"{len(found.scenes)} scenes"))
     sight = Sight(request, record, card, grid, found, earlier)
     sight.imagery, sight.imagery_before  # noqa: B018  # made now, so that what cannot be read is refused now
     return sight
+
+
+def scenes_for(request: Request) -> Found:
+    """The scenes that a map of a request would use, and those left out; nothing is fetched, no weights are read.
+
+    Raises:
+        UnknownNameError: No such sensor, catalogue or model.
+        BandMismatchError: The model does not read this sensor.
+        CatalogError: The search, or what it found, does not hold.
+        ReadError: Not one scene can be read as physical quantities.
+    """
+    described = card_of(request)
+    _check_sensor(request, described)
+    dates = request.dates.widened(request.window_days)
+    found = find_scenes(request.area, dates, request.sensor, request.catalog, max_cloud_pct=request.max_cloud_pct)
+    return usable(found, bands_now(described))
+
+
+def card_of(request: Request) -> ModelCard:
+    """The card of the model that a request names, or of the sensor's own; weights are not looked at.
+
+    Raises:
+        UnknownNameError: No such model, and no such folder.
+        BundleError: The folder is no bundle.
+    """
+    name = request.model or sensor(request.sensor).default_model
+    if name in cards() or not Path(name).is_dir():
+        return card(name)
+    from geoseg.models.bundle import read_card  # brings torch, which only a bundle is worth
+
+    return read_card(Path(name))
+
+
+def usable(found: Found, bands: Sequence[str]) -> Found:
+    """The same without scenes whose ``bands`` cannot be read: one bad scene does not stop a map that has others.
+
+    A scene of Planet's Data API stays: it has no files to judge before it is fetched.
+
+    Raises:
+        ReadError: Not one scene can be read; says it of the first.
+    """
+    reasons = {id(scene): refusal(scene, bands) for scene in found.scenes if not _is_to_fetch(scene)}
+    kept = tuple(scene for scene in found.scenes if reasons.get(id(scene)) is None)
+    if not kept and found.scenes:
+        recipe_for(found.scenes[0], bands)
+    refused = [LeftOut(scene.id, why.rstrip(".")) for scene in found.scenes if (why := reasons.get(id(scene)))]
+    return Found(kept, (*found.left_out, *refused))
+
+
+def bands_now(card: ModelCard) -> tuple[str, ...]:
+    """Bands that a model reads of the dates themselves."""
+    return tuple(band for band in card.bands if not band.startswith(BEFORE))
+
+
+def bands_before(card: ModelCard) -> tuple[str, ...]:
+    """Bands that a model reads of the dates before, by the names that scenes have for them."""
+    return tuple(band.removeprefix(BEFORE) for band in card.bands if band.startswith(BEFORE))
+
+
+def _check_sensor(request: Request, card: ModelCard) -> None:
+    if request.sensor not in card.sensors:
+        reads = " and ".join(card.sensors)
+        raise BandMismatchError(f"Model {card.name} reads {reads}, not {request.sensor}. Choose another --model.")
+
+
+def _is_to_fetch(scene: Scene) -> bool:
+    return isinstance(collection(scene.collection).source, PlanetData)
 
 
 def _dates_before(request: Request) -> Dates:
@@ -160,7 +229,7 @@ def _dates_before(request: Request) -> Dates:
 
 def _search(request: Request, dates: Dates, report: Report) -> Found:
     found = find_scenes(request.area, dates, request.sensor, request.catalog, max_cloud_pct=request.max_cloud_pct)
-    to_fetch = [scene for scene in found.scenes if isinstance(collection(scene.collection).source, PlanetData)]
+    to_fetch = [scene for scene in found.scenes if _is_to_fetch(scene)]
     if not to_fetch:
         return found
     folder = cache_folder("planet-catalog")

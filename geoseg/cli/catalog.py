@@ -145,7 +145,7 @@ def validate(
     from geoseg.ingest.validate import validate as check
 
     with progress_bars(quiet=json_) as report:
-        count, problems = check(_folder(folder), report=report)
+        count, problems = check(_own_folder(folder), report=report)
     if json_:
         faults = [{"item": each.item, "problem": each.text} for each in problems]
         typer.echo(json.dumps({"items": count, "problems": faults}, indent=2))
@@ -221,15 +221,43 @@ def _items_table(rows: list[dict[str, Any]]) -> Table:
 # -- list and show --------------------------------------------------------------------------------------------------
 
 
-def _folder(path: Path) -> Path:
-    """The catalogue's folder, also where its ``catalog.json`` or ``items.json`` was named."""
-    return path.parent if path.suffix in (".json", ".parquet") else path
+def _own_folder(path: Path) -> Path:
+    """The folder of a person's own catalogue, also where one of its files was named.
+
+    Raises:
+        SearchFailedError: It is none, or a damaged one.
+    """
+    from geoseg.errors import SearchFailedError
+    from geoseg.ingest.store import CATALOG, ITEMS, PARQUET, read_items
+
+    folder = path.parent if path.name in (CATALOG, ITEMS, PARQUET) else path
+    try:
+        read_items(folder)
+    except SearchFailedError:
+        if _is_own(folder):
+            raise
+        raise SearchFailedError(
+            f"{path} has no items.json made by `geoseg catalog add`, and list and validate read no other catalogue. "
+            "`geoseg scenes --catalog` searches any STAC catalogue; `geoseg demo --list` names the simulated regions."
+        ) from None
+    return folder
+
+
+def _is_own(folder: Path) -> bool:
+    """Its door says that ``geoseg catalog add`` made it."""
+    from geoseg.ingest.store import CATALOG, CATALOG_ID
+
+    try:
+        door = json.loads((folder / CATALOG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(door, dict) and door.get("id") == CATALOG_ID
 
 
 def _list_items(path: Path, *, json_: bool) -> None:
     from geoseg.ingest.store import read_items
 
-    rows = [_summary(item) for item in read_items(_folder(path))]
+    rows = [_summary(item) for item in read_items(_own_folder(path))]
     if json_:
         typer.echo(json.dumps({"items": rows}, indent=2))
         return

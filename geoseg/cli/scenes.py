@@ -30,11 +30,15 @@ def scenes(
     max_cloud: Annotated[
         float | None, typer.Option(help="Leave out scenes stating more cloud than this, per cent.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model whose bands the scenes must have. Default: the sensor's.", metavar="NAME|FOLDER"),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """List the scenes a map would use, and those left out with the reason. No pixel is opened."""
     from geoseg.request import Request
-    from geoseg.search import find_scenes
+    from geoseg.sight import scenes_for
 
     for flag, value in (("--date", date), ("--sensor", sensor)):
         if not value:
@@ -47,9 +51,9 @@ def scenes(
         catalog=catalog,
         window_days=window_days,
         max_cloud_pct=max_cloud,
+        model=model,
     )
-    dates = request.dates.widened(request.window_days)
-    found = find_scenes(request.area, dates, request.sensor, request.catalog, max_cloud_pct=request.max_cloud_pct)
+    found = scenes_for(request)
     if json_:
         typer.echo(json.dumps(_record(request, found), indent=2))
     else:

@@ -24,6 +24,8 @@ from geoseg.ingest.naming import item_id
 from geoseg.storage import whole_file, whole_folder, writing
 
 CATALOG, ITEMS, PARQUET = "catalog.json", "items.json", "items.parquet"
+CATALOG_ID = "geoseg-local"
+"""By which a catalogue of ours is told from another program's."""
 
 
 def is_catalogue(folder: Path) -> bool:
@@ -97,7 +99,7 @@ def _catalog(collections: Sequence[str]) -> dict[str, Any]:
     return {
         "type": "Catalog",
         "stac_version": STAC_VERSION,
-        "id": "geoseg-local",
+        "id": CATALOG_ID,
         "title": "Imagery added with geoseg",
         "description": "A person's own files, described by `geoseg catalog add`.",
         "links": [

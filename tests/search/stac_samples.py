@@ -37,7 +37,7 @@ def item(
             "data": {
                 "href": f"/data/{name}.tif",
                 "roles": ["data"],
-                "eo:bands": [{"name": "green"}],
+                "eo:bands": [{"name": "green"}, {"name": "nir"}, {"name": "swir16"}],
                 "type": "image/tiff",
             }
         },
