@@ -22,6 +22,8 @@ TOKEN = re.compile(
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _GDAL_PREFIX = re.compile(r"(?:^|/)vsi[a-z0-9_]+(?:[/?]|$)")
 _VRT = re.compile(r"\.vrt/?(?:[?#]|$)")
+_NOT_OF_A_HOST = re.compile(r"[^A-Za-z0-9._:\-]")
+"""Resolvers turn look-alikes (full-width digits, other dots, percent signs) into plain ones, which hides 127.0.0.1."""
 _STRANGE = re.compile(r"[\x00-\x20\x7f<>\"\\|^`{}]")
 
 
@@ -87,10 +89,12 @@ def check_host(host: str, trust: Trust) -> None:
     """Refuse a host that a remote catalogue has no business naming: this machine, and the networks behind it.
 
     Raises:
-        UnsafeHrefError: It is loopback, link-local, private, reserved, or a name without a domain.
+        UnsafeHrefError: It is loopback, link-local, private, reserved, a name without a domain, or not ASCII.
     """
     if trust.local or (host and host == trust.host):
         return
+    if _NOT_OF_A_HOST.search(host):
+        raise UnsafeHrefError(f"A remote catalogue points to the host {host!a}, which is no plain ASCII name.")
     if not is_public(host):
         raise UnsafeHrefError(f"A remote catalogue points to {host or 'no host'}, which is not on the public internet.")
 

@@ -76,6 +76,11 @@ NOT_FROM_REMOTE = [
     "http://metadata.google.internal/a.tif",
     "http://printer.local/a.tif",
     "http://224.0.0.1/a.tif",
+    "http://\uff11\uff12\uff17.0.0.1/a.tif",
+    "http://127\u30020\u30020\u30021/a.tif",
+    "http://\u2460\u2461\u2466.0.0.1/a.tif",
+    "http://loc\u00e4lhost.example.org/a.tif",
+    "http://%31%32%37.0.0.1/a.tif",
 ]
 
 
