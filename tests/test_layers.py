@@ -58,6 +58,14 @@ def test_imports_point_down(path):
         )
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_say_where_from(path):
+    """A relative import would pass by test_imports_point_down."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    lines = [node.lineno for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+    assert not lines, f"{path} imports relatively on lines {lines}: write geoseg.ROOM"
+
+
 def test_no_room_is_a_junk_drawer():
     assert not [path for path in MODULES if path.stem in {"utils", "helpers", "common", "misc"}]
 
