@@ -133,7 +133,8 @@ def through_camera(reflectance: Floats, rng: np.random.Generator, *, blur_px: fl
     sharp = gaussian_filter(reflectance, blur_px, mode="nearest")
     around = gaussian_filter(reflectance, 12, mode="nearest", truncate=2.0)
     shot = noise * np.sqrt(np.maximum(sharp, 0.01) / 0.1)
-    return (0.96 * sharp + 0.04 * around + shot * rng.standard_normal(sharp.shape, dtype=np.float32)).astype(np.float32)
+    noisy = 0.96 * sharp + 0.04 * around + shot * rng.standard_normal(sharp.shape, dtype=np.float32)
+    return np.asarray(noisy, dtype=np.float32)
 
 
 def _relief_light(surface: Surface, region: Region) -> Floats:
