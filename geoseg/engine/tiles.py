@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from threading import Lock
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class TileReader:
         self._keep_bytes = keep_bytes
         self._threads = threads
         self._kept: OrderedDict[TileNumber, Pixels] = OrderedDict()
+        self._lock = Lock()
 
     def read(self, y: Span, x: Span) -> Pixels:
         """The pixels of grid rows ``y`` and columns ``x``; a view of one tile where it lies within one.
@@ -60,7 +62,9 @@ class TileReader:
         return self.cube.span(0, number[0])[0], self.cube.span(1, number[1])[0]
 
     def _tiles(self, wanted: list[TileNumber]) -> dict[TileNumber, Pixels]:
-        missing = [number for number in wanted if number not in self._kept]
+        with self._lock:  # a worker's threads share one reader
+            tiles = {number: self._kept[number] for number in wanted if number in self._kept}
+        missing = [number for number in wanted if number not in tiles]
         if len(missing) == 1:
             read = [self.cube.tile(*missing[0])]
         else:
@@ -68,9 +72,9 @@ class TileReader:
 
             graph = {number: (self.cube.tile, *number) for number in missing}
             read = get(graph, missing, num_workers=self._threads)
-        tiles = {number: self._kept[number] for number in wanted if number in self._kept}
         tiles.update(zip(missing, read, strict=True))
-        self._remember(tiles)
+        with self._lock:
+            self._remember(tiles)
         return tiles
 
     def _remember(self, tiles: dict[TileNumber, Pixels]) -> None:
