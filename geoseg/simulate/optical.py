@@ -103,11 +103,6 @@ class Scene:
         lit = lit * (1 - self._shade * (1 - sky_light))
         return block_mean((mixed * lit).astype(np.float32), self._factor)
 
-    def water_share(self) -> Floats:
-        """Share of open, visible water: float32 (rows, cols)."""
-        open_water = np.where(self._surface.water > 0, 1 - self._hidden, 0).astype(np.float32)
-        return block_mean(open_water, self._factor)
-
     def _ground(self, known: Surfaces, place: int) -> Floats:
         covers = list(known.covers.values())
         spectrum = np.array([each.reflectance[place] for each in covers], dtype=np.float32)

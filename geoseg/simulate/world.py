@@ -167,8 +167,3 @@ def _without_misplaced_houses(world: World) -> World:
     road = settle.parcels(world.region, world.blocks, bent_x, bent_y).road_m[0]
     dry = (world.before_m[rows, cols] == 0) & (world.relief.bank_m[rows, cols] > 60)
     return replace(world, houses=settle.keep(built, inside & dry & (road > 16)))
-
-
-def flooded_share(world: World) -> float:
-    """Share of the canvas that the flood covers beyond permanent water."""
-    return float(np.mean(world.truth() == FLOOD))
