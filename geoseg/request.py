@@ -236,8 +236,8 @@ class Request:
     def of(
         cls,
         *,
-        date: str,
-        sensor: str,
+        date: str | None,
+        sensor: str | None,
         bbox: str | tuple[float, ...] | None = None,
         aoi: Path | str | None = None,
         before: str | None = None,
@@ -256,6 +256,8 @@ class Request:
         Raises:
             UsageError: What was written cannot be.
         """
+        if not date or not sensor:
+            raise BadOptionError(f"{'--sensor' if date else '--date'} is missing. See --help for examples.")
         if (bbox is None) == (aoi is None):
             raise BadAreaError("Give an area: either --bbox W,S,E,N or --aoi FILE, not both.")
         area = Area.from_bbox(bbox) if bbox is not None else Area.from_file(str(aoi))

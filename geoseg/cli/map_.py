@@ -127,14 +127,11 @@ def map_(
     set_up_logging(-1 if quiet else verbose)
     if bbox and aoi and config:
         bbox, aoi = _typed_area(ctx, bbox, aoi)
-    for flag, value in (("--date", date), ("--sensor", sensor)):
-        if not value:
-            raise BadOptionError(f"{flag} is missing. See geoseg map --help for examples.")
     request = Request.of(
         bbox=bbox,
         aoi=aoi,
-        date=str(date),
-        sensor=str(sensor),
+        date=date,
+        sensor=sensor,
         catalog=catalog,
         model=model,
         resolution_m=resolution,

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geoseg.errors import BadOptionError
-
 if TYPE_CHECKING:
     from geoseg.request import Request
     from geoseg.scene import Found
@@ -40,14 +38,11 @@ def scenes(
     from geoseg.request import Request
     from geoseg.sight import scenes_for
 
-    for flag, value in (("--date", date), ("--sensor", sensor)):
-        if not value:
-            raise BadOptionError(f"{flag} is missing. See geoseg scenes --help.")
     request = Request.of(
         bbox=bbox,
         aoi=aoi,
-        date=str(date),
-        sensor=str(sensor),
+        date=date,
+        sensor=sensor,
         catalog=catalog,
         window_days=window_days,
         max_cloud_pct=max_cloud,
