@@ -15,7 +15,7 @@ LAYERS = [
     {"request", "scene", "grid", "storage", "progress", "clock"},
     {"catalog"},
     {"search", "ingest", "readers", "chips", "models", "products", "simulate"},
-    {"engine", "training", "evaluation"},
+    {"engine", "datasets", "training", "evaluation"},
     {"pipeline", "sight", "permanent", "write", "result", "demo", "doctor"},
     {"cli", "__main__"},
 ]

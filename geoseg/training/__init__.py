@@ -1,0 +1,1 @@
+"""Learning from labels: losses, augmentation, the training loop, and the bundle that comes of it."""
