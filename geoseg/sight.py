@@ -214,6 +214,10 @@ def _check_sensor(request: Request, card: ModelCard) -> None:
     if request.sensor not in card.sensors:
         reads = " and ".join(card.sensors)
         raise BandMismatchError(f"Model {card.name} reads {reads}, not {request.sensor}. Choose another --model.")
+    if card.meaning == "building" and (request.reference_water or request.before):
+        raise BadOptionError(
+            f"Model {card.name} maps buildings, which neither --reference-water nor --before tells anything about."
+        )
 
 
 def _is_to_fetch(scene: Scene) -> bool:

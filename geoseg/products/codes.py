@@ -16,7 +16,7 @@ FLOOD = 1
 PERMANENT = 2
 NOT_OBSERVED = 255
 
-Meaning = Literal["flood", "water"]
+Meaning = Literal["flood", "water", "building"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ _CHANGE = MaskClass(
     FLOOD, "flood", "flood", (15, 82, 208), "Flood, as the model was taught to tell it from lasting water."
 )
 _WATER = MaskClass(FLOOD, "water", "water", (22, 112, 160), "Observed open water, flood and permanent alike.")
+_BUILDING = MaskClass(FLOOD, "building", "building", (178, 24, 43), "A building, as seen from above.")
+_OTHER = MaskClass(DRY, "other", "no building", (240, 234, 220), "Observed, and no building.")
 _PERMANENT = MaskClass(
     PERMANENT, "permanent", "permanent water", (136, 198, 232), "Observed water that the reference knows as lasting."
 )
@@ -59,7 +61,7 @@ class Legend:
     """The codes that one map uses, what they are called and how they are drawn. Every product reads it from here.
 
     Attributes:
-        meaning: What code 1 is: ``flood``, or all ``water``.
+        meaning: What code 1 is: ``flood``, all ``water``, or ``building``.
         classes: Codes in the order a legend shows them.
     """
 
@@ -74,6 +76,8 @@ class Legend:
             model_means: What the model's class 1 is.
             has_reference: Reference water is known, so that permanent water can be told from flood.
         """
+        if model_means == "building":
+            return cls("building", (_BUILDING, _OTHER, _NOT_OBSERVED))
         if has_reference:
             return cls("flood", (_FLOOD, _PERMANENT, _DRY, _NOT_OBSERVED))
         one = _CHANGE if model_means == "flood" else _WATER
@@ -95,6 +99,8 @@ class Legend:
     @property
     def sentence(self) -> str:
         """What code 1 is, in words, for every place where someone could take water for flood."""
+        if self.meaning == "building":
+            return "Class 1 is building."
         if self.meaning == "water":
             return "Class 1 is water, permanent water included: no reference water was given."
         if any(each.code == PERMANENT for each in self):
