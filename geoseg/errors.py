@@ -26,6 +26,10 @@
     │   ├── WeightsMissingError (FileNotFoundError)
     │   ├── BandMismatchError (ValueError)         bands that this network does not know
     │   └── InputRangeError (ValueError)           pixels that are not in the unit they should be
+    ├── TrainingError
+    │   ├── BadLabelsError (ValueError)            labels that do not fit their images, or their classes
+    │   ├── NotTrainableError (ValueError)         labels that nothing can be learned from
+    │   └── ResumeError (ValueError)               a run that was started with something else
     ├── OutputError
     │   ├── OutputExistsError (FileExistsError)
     │   └── OutputNotWritableError (OSError)       read-only folder, full disk
@@ -155,6 +159,22 @@ class BandMismatchError(ModelError, ValueError):
 
 class InputRangeError(ModelError, ValueError):
     """Pixels outside what their unit can hold: digital numbers where reflectance is due, linear power for dB."""
+
+
+class TrainingError(GeosegError):
+    """Learning or judging cannot go on."""
+
+
+class BadLabelsError(TrainingError, ValueError):
+    """Labels that do not fit their images, or values that no class has."""
+
+
+class NotTrainableError(TrainingError, ValueError):
+    """Labels that nothing can be learned from."""
+
+
+class ResumeError(TrainingError, ValueError):
+    """A run to be resumed was started with another model, recipe or data."""
 
 
 class OutputError(GeosegError):
