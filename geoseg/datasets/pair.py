@@ -49,6 +49,8 @@ class Pair:
         gsd_m: Ground sampling, metres; None: unknown.
         time: Acquisition, UTC; None: unknown.
         latlon: Latitude and longitude of the middle, degrees; None: unknown.
+        origin: What the pixels come from, so that a cache knows when they have changed: paths of files, and words
+            that decide the rest (scene ids, a grid, digital numbers turned into units). Empty: never cached.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Pair:
     gsd_m: float | None = None
     time: datetime | None = None
     latlon: tuple[float, float] | None = None
+    origin: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -88,6 +91,7 @@ class LabelledSet:
         meaning: What class 1 is: open ``water``, ``flood`` alone, or ``building``.
         sources: A line per origin, with its licence: what a model card will say.
         simulated: The imagery is of a place that does not exist.
+        notes: What a person should know before believing what is learnt from it.
     """
 
     name: str
@@ -99,6 +103,7 @@ class LabelledSet:
     meaning: Literal["water", "flood", "building"]
     sources: tuple[str, ...] = ()
     simulated: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def regions(self) -> tuple[str, ...]:
