@@ -1,0 +1,1 @@
+"""Losses that leave unlabelled pixels out and never divide by zero; :func:`.build.build_loss` makes one by name."""
