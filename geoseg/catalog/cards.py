@@ -40,6 +40,34 @@ class Architecture(Record):
     options: dict[str, Any] = {}
 
 
+class TrainingRun(Record):
+    """What made a model's weights, filled in by the run itself.
+
+    Attributes:
+        recipe: Everything that shaped the run.
+        trained_on: Ids of the images it learned from.
+        validated_on: Ids of the images that chose among its weights; empty: the last weights were kept.
+        labelled_px: Labelled and observed pixels of each class, in training.
+        steps: Optimiser steps until the weights that were kept.
+        seconds: Wall time.
+        device: What computed.
+        versions: Of geoseg, its commit where it is known, torch and Python.
+        data_sha256: Over the ids and bands of everything it saw, in order.
+        scores_mean: What the names under ``scores`` stand for.
+    """
+
+    recipe: dict[str, Any]
+    trained_on: tuple[str, ...]
+    validated_on: tuple[str, ...] = ()
+    labelled_px: dict[str, int]
+    steps: int
+    seconds: float
+    device: str
+    versions: dict[str, str]
+    data_sha256: str
+    scores_mean: dict[str, str] = {}
+
+
 class ModelCard(Record):
     """A model, described.
 
@@ -59,10 +87,12 @@ class ModelCard(Record):
         chip_px: Side of the square it reads at once. None: pixel by pixel, any size.
         overlap_px: Overlap of neighbouring chips.
         gsd_m: Finest and coarsest resolution it is meant for, metres.
+        acquisition: It was taught with time and place, and is told them. False: they stay unknown to it.
         parameters_m: Millions of parameters of a network with ``bands`` and ``classes`` as here. None: a baseline.
         sha256: Of ``weights.safetensors``; None: no weights.
         weights_from: Where weights come from, and what to do to have them, for a model that needs them.
         training_data: Data sets it has seen, with their licences.
+        training: The run that made its weights; None: nobody's run, or one that is not told.
         scores: Measured scores by name, with their protocol in the name.
         limits: Known failures, plainly.
         licence: Of the weights, or of the method's code.
@@ -84,10 +114,12 @@ class ModelCard(Record):
     chip_px: int | None = Field(default=None, ge=1)
     overlap_px: int = Field(default=0, ge=0)
     gsd_m: tuple[float, float] | None = None
+    acquisition: bool = True
     parameters_m: float | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     weights_from: str = ""
     training_data: tuple[str, ...] = ()
+    training: TrainingRun | None = None
     scores: dict[str, float] = {}
     limits: tuple[str, ...] = ()
     licence: str = "Apache-2.0"

@@ -39,7 +39,7 @@ class NetworkModel:
         self.card = card
         self.device = resolve_device(device)
         self.module = module.to(self.device).eval()
-        self._shift, self._factor = (each.to(self.device) for each in _affine(card))
+        self._shift, self._factor = (each.to(self.device) for each in affine_of(card))
 
     def logits(self, chips: Chips) -> Tensor:
         """See :class:`geoseg.models.protocol.SegmentationModel`; on the CPU, wherever the network computes."""
@@ -57,7 +57,8 @@ class NetworkModel:
 
     def _asked(self, chips: Chips, normalised: Tensor) -> Tensor:
         if isinstance(self.module, ReadsAcquisition):
-            logits: Tensor = self.module(normalised, gsd_m=chips.gsd_m, time=chips.time, latlon=chips.latlon)
+            time, latlon = (chips.time, chips.latlon) if self.card.acquisition else (None, None)
+            logits: Tensor = self.module(normalised, gsd_m=chips.gsd_m, time=time, latlon=latlon)
         else:
             logits = self.module(normalised)
         return logits
@@ -77,7 +78,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return wanted
 
 
-def _affine(card: ModelCard) -> tuple[Tensor, Tensor]:
+def affine_of(card: ModelCard) -> tuple[Tensor, Tensor]:
     """Shift and factor, float32 (1, band, 1, 1): normalised = shift + pixel * factor."""
     plain = BandStatistics()
     statistics = [card.normalisation.bands.get(band, plain) for band in card.bands]

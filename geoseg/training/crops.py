@@ -56,7 +56,8 @@ class LabelMap:
     @cached_property
     def pixels(self) -> NDArray[np.int64]:
         """Labelled pixels of each class, (class)."""
-        return np.sum([cells.sum(axis=(0, 1)) for cells in self.cells], axis=0)
+        total: NDArray[np.int64] = np.sum([cells.sum(axis=(0, 1)) for cells in self.cells], axis=0)
+        return total
 
     def check(self, data: LabelledSet) -> None:
         """Refuse labels that nothing can be learned from.
@@ -144,9 +145,48 @@ class Crops(Dataset[Chip]):
         return id(self)
 
 
+@dataclass(frozen=True)
+class Tiles(Dataset[Chip]):
+    """Every pixel of a set once, in squares: what validation looks at.
+
+    Attributes:
+        data: What is cut.
+        chip_px: Side of a square; what sticks out beyond an image is not observed and not labelled.
+    """
+
+    data: LabelledSet
+    chip_px: int
+
+    def __len__(self) -> int:
+        """Squares of all images."""
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Chip:
+        """As :meth:`Crops.__getitem__`."""
+        pair, row, column = self._places[index]
+        side = self.chip_px
+        image, mask = held.read(self.data.pairs[pair], slice(row, row + side), slice(column, column + side))
+        room = ((0, side - mask.shape[0]), (0, side - mask.shape[1]))
+        wide = np.pad(image, ((0, 0), *room), constant_values=np.nan)
+        labels = np.pad(mask.astype(np.int64), room, constant_values=UNLABELLED)
+        return {"image": torch.from_numpy(wide), "mask": torch.from_numpy(labels)}
+
+    @cached_property
+    def _places(self) -> list[tuple[int, int, int]]:
+        return [
+            (index, row, column)
+            for index, pair in enumerate(self.data.pairs)
+            for row in range(0, pair.shape[0], self.chip_px)
+            for column in range(0, pair.shape[1], self.chip_px)
+        ]
+
+
 def cut(pair: Pair, middle: tuple[int, int], side: int) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     """A square around a pixel, moved inside the image; where the image is smaller, NaN and unlabelled around it."""
-    (rows, columns), shape = (_span(at, side, length) for at, length in zip(middle, pair.shape, strict=True)), pair.shape
+    (rows, columns), shape = (
+        (_span(at, side, length) for at, length in zip(middle, pair.shape, strict=True)),
+        pair.shape,
+    )
     image, mask = held.read(pair, rows, columns)
     if image.shape[-2:] == (side, side):
         return np.ascontiguousarray(image), np.ascontiguousarray(mask)
@@ -201,4 +241,3 @@ class _Held:
 
 
 held = _Held(HOLD_BYTES)
-

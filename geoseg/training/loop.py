@@ -1,0 +1,318 @@
+"""The Lightning trainer of a run: rounds of steps, two checkpoints, logs, and a progress that geoseg draws."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import nn
+from torch.utils.data import DataLoader
+
+from geoseg.catalog.cards import ModelCard
+from geoseg.progress import Progress, Report
+from geoseg.storage import writing
+from geoseg.training.crops import Chip, Crops, LabelMap, Tiles
+from geoseg.training.held_out import Halves
+from geoseg.training.learner import SCORE, Learner
+from geoseg.training.provenance import device_name
+from geoseg.training.recipe import Recipe
+from geoseg.training.start import gsd_of
+from geoseg.training.started import FILE as STARTED
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+DEFAULT_CHIP_PX = 256
+IRRELEVANT = (
+    r"The '.*dataloader' does not have many workers",  # chips are cut from memory
+    r"The number of training batches .* is smaller than the logging interval",
+    r"GPU available but not used",
+    r"You are using `torch.load` with `weights_only=False`",
+    r"Checkpoint directory .* exists and is not empty",
+    r".*isinstance\(treespec, LeafSpec\).* is deprecated",
+    r"You're resuming from a checkpoint that ended before the epoch ended",
+)
+
+
+class Rounds(pl.LightningDataModule):  # type: ignore[misc]
+    """Chips round by round: round ``n`` holds the same ones whether or not the run was stopped before.
+
+    Args:
+        crops: All chips of the run, as of the first.
+        tiles: What validation looks at; None: no validation.
+        recipe: Sizes.
+        steps: Optimiser steps in all.
+    """
+
+    def __init__(self, crops: Crops, tiles: Tiles | None, recipe: Recipe, steps: int) -> None:
+        super().__init__()
+        self._crops, self._tiles, self._recipe, self._steps = crops, tiles, recipe, steps
+
+    def train_dataloader(self) -> DataLoader[Chip]:
+        """The chips of the trainer's present round, every device's own share."""
+        recipe, trainer = self._recipe, self.trainer
+        assert trainer is not None
+        begun = trainer.current_epoch * recipe.round_steps
+        a_step = recipe.batch_size * recipe.accumulate
+        count = min(recipe.round_steps, max(1, self._steps - begun)) * a_step
+        world, rank = trainer.world_size, trainer.global_rank
+        crops = Crops(
+            self._crops.data,
+            self._crops.labels,
+            self._crops.chip_px,
+            self._crops.seed,
+            self._crops.wet_share,
+            first=begun * a_step * world + rank,
+            count=count,
+            stride=world,
+        )
+        return DataLoader(crops, batch_size=recipe.batch_size)
+
+    def val_dataloader(self) -> Any:
+        """Every labelled square of the validation, a share for each device."""
+        trainer = self.trainer
+        assert trainer is not None
+        if self._tiles is None:
+            return []
+        mine = range(trainer.global_rank, len(self._tiles), trainer.world_size)
+        return DataLoader(torch.utils.data.Subset(self._tiles, list(mine)), batch_size=self._recipe.batch_size)
+
+
+@dataclass
+class Told(Callback):  # type: ignore[misc]
+    """Reports every step, and remembers what each round came to.
+
+    Attributes:
+        report: Told of every step.
+        steps: In all.
+        history: Of each round: its last step, loss, and validation.
+        before: Seconds of the run before it was resumed.
+        began: When this part of it did.
+    """
+
+    report: Report
+    steps: int
+    history: list[dict[str, float]] = field(default_factory=list)
+    before: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run until now, interruptions left out."""
+        return self.before + time.monotonic() - self.began
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """One step forward."""
+        if trainer.is_global_zero:
+            self.report(Progress("train", trainer.global_step, self.steps, "step", note=_note(trainer)))
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """A round is over."""
+        self._remember(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """A round without validation is over."""
+        self._remember(trainer)
+
+    def _remember(self, trainer: pl.Trainer) -> None:
+        seen = {key: round(float(value), 6) for key, value in trainer.callback_metrics.items()}
+        line = {"step": float(trainer.global_step), **seen}
+        if self.history and self.history[-1]["step"] == line["step"]:
+            self.history[-1] = line
+        else:
+            self.history.append(line)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run has to know."""
+        return {"history": self.history, "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.history, self.before = list(state["history"]), float(state["seconds"])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The weights that a run ended with.
+
+    Attributes:
+        score: On the validation; None: there was none.
+        steps: Optimiser steps until then.
+        seconds: Wall time of the run, interruptions left out.
+        device: What computed.
+        history: Of each round: its last step, loss, and validation.
+    """
+
+    score: float | None
+    steps: int
+    seconds: float
+    device: str
+    history: tuple[dict[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A run, set up.
+
+    Attributes:
+        halves: What is learned from, and what chooses.
+        labels: Where that is labelled.
+        recipe: How.
+        folder: Of the run: checkpoints and logs.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        devices: How many; more than one: data-parallel.
+    """
+
+    halves: Halves
+    labels: LabelMap
+    recipe: Recipe
+    folder: Path
+    device: str = "cpu"
+    devices: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        if self.recipe.steps is not None:
+            return self.recipe.steps
+        squares = len(Tiles(self.halves.training, self._chip_px))
+        a_step = self.recipe.batch_size * self.recipe.accumulate * self.devices
+        return max(1, math.ceil(self.recipe.epochs * squares / a_step))
+
+    def run(self, module: nn.Module, card: ModelCard, *, resume: bool, report: Report) -> Kept:
+        """Train ``module`` in place, and leave the best weights in it.
+
+        Raises:
+            KeyboardInterrupt: A person stopped it; what it learned until the last round is kept for ``resume``.
+            OutputNotWritableError: A checkpoint could not be written; the last good one is still there.
+        """
+        validation = self.halves.validation
+        told = Told(report, self.steps)
+        crops = Crops(self.halves.training, self.labels, self._chip_px, self.recipe.seed, self.recipe.wet_share, 0, 0)
+        rounds = Rounds(crops, Tiles(validation, self._chip_px) if validation else None, self.recipe, self.steps)
+        learner = Learner(module, card, self.recipe, self.steps, gsd_of(self.halves.training))
+        last = self.folder / LAST
+        with quietly(), _stoppable(), writing(last):
+            trainer = self._trainer(told, validated=validation is not None)
+            trainer.fit(learner, datamodule=rounds, ckpt_path=last if resume and last.is_file() else None)
+        if trainer.global_rank != 0:
+            raise SystemExit(0)  # another device's process: the first one writes the bundle
+        return self._best(learner, trainer, told)
+
+    def clean(self) -> None:
+        """Leave the logs alone."""
+        for name in (LAST, BEST, STARTED):
+            (self.folder / name).unlink(missing_ok=True)
+
+    @property
+    def _chip_px(self) -> int:
+        largest = max(max(pair.shape) for pair in self.halves.training.pairs)
+        return self.recipe.chip_px or min(DEFAULT_CHIP_PX, largest)
+
+    def _best(self, learner: Learner, trainer: pl.Trainer, told: Told) -> Kept:
+        best, score, steps = self.folder / BEST, None, trainer.global_step
+        if best.is_file():
+            kept = torch.load(best, map_location="cpu", weights_only=True)
+            learner.load_state_dict(kept["state_dict"], strict=False)
+            steps = int(kept["global_step"])
+            score = max(line[SCORE] for line in told.history if SCORE in line)
+        learner.cpu()
+        return Kept(score, steps, told.seconds, device_name(self.device), tuple(told.history))
+
+    def _trainer(self, told: Told, *, validated: bool) -> pl.Trainer:
+        recipe, on_gpu = self.recipe, self.device.startswith("cuda")
+        half = recipe.precision == "bf16" or (recipe.precision == "auto" and on_gpu)
+        callbacks: list[Any] = [told, _kept(self.folder, LAST, None)]
+        if validated:
+            callbacks.append(_kept(self.folder, BEST, SCORE))
+            if recipe.patience:
+                callbacks.append(EarlyStopping(SCORE, mode="max", patience=recipe.patience))
+        if recipe.ema:
+            callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+        logs = self.folder / "logs"
+        return pl.Trainer(
+            accelerator="gpu" if on_gpu else "cpu",
+            devices=[int(self.device.partition(":")[2] or 0)] if on_gpu and self.devices == 1 else self.devices,
+            strategy="ddp" if self.devices > 1 else "auto",
+            use_distributed_sampler=False,
+            precision="bf16-mixed" if half else "32-true",
+            max_steps=self.steps,
+            max_epochs=-1,
+            accumulate_grad_batches=recipe.accumulate,
+            gradient_clip_val=recipe.clip or None,
+            limit_val_batches=1.0 if validated else 0,
+            callbacks=callbacks,
+            logger=[CSVLogger(logs, name="", version=""), TensorBoardLogger(logs, name="", version="")],
+            log_every_n_steps=1,
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=self.folder,
+        )
+
+
+def _kept(folder: Path, name: str, score: str | None) -> ModelCheckpoint:
+    """One file, written anew when a round ends: the latest state, or the one with the best score."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename=name.removesuffix(".ckpt"),
+        monitor=score,
+        mode="max" if score else "min",
+        save_top_k=1,
+        every_n_epochs=1,
+        save_on_train_epoch_end=score is None,
+        save_weights_only=score is not None,
+        enable_version_counter=False,
+    )
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Lightning answers Ctrl-C by leaving the process; here it is told to whoever called, and can be pressed again."""
+    before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+    try:
+        yield
+    except SystemExit as left:
+        if isinstance(left.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Lightning without its advertisements; what it warns of stays, but for what cannot matter here."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for pattern in IRRELEVANT:
+                warnings.filterwarnings("ignore", message=pattern)
+            yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
+
+
+def _note(trainer: pl.Trainer) -> str:
+    seen = trainer.callback_metrics
+    parts = [f"loss {float(seen['loss']):.3f}"] if "loss" in seen else []
+    if SCORE in seen:
+        parts.append(f"validation IoU {float(seen[SCORE]):.3f}")
+    return ", ".join(parts)

@@ -1,0 +1,190 @@
+"""What a run starts from: a network by name, fresh or on published weights, or a bundle to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from torch import nn
+
+from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation, cards
+from geoseg.catalog.encoders import encoder_facts, encoder_names
+from geoseg.datasets.pair import LabelledSet
+from geoseg.errors import BadOptionError, BandMismatchError, UnknownNameError, WeightsMissingError
+from geoseg.models.bundle import build_from, load_bundle
+from geoseg.models.checkpoints.fetch import cached_weights
+from geoseg.models.checkpoints.loading import load_encoder
+from geoseg.models.encoders.card import encoder_card
+from geoseg.models.registry import WITH_ANY_ENCODER
+from geoseg.training.crops import held
+from geoseg.training.recipe import Recipe
+
+SMALLEST_STD = 1e-3
+"""Of a band that does not vary: dividing by less would only blow up noise."""
+
+
+def starting_point(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module, ModelCard]:
+    """The network to train, and its card, which states how ``data`` is normalised.
+
+    Args:
+        recipe: Names the network, and its options.
+        data: What it will learn from.
+        name: Of the bundle to be.
+
+    Raises:
+        UnknownNameError: No such network.
+        WeightsMissingError: Its encoder's published weights are not here, and nobody said to start without.
+        BandMismatchError: The data are not what the network, or the bundle, reads.
+        BadOptionError: A baseline, which has nothing to learn, or options that the network has not.
+        ModelError: A bundle or a checkpoint that does not hold.
+    """
+    folder = Path(recipe.model)
+    if recipe.model not in cards() and (folder / "card.yaml").is_file():
+        return _from_bundle(recipe, data, folder, name)
+    if recipe.model in encoder_names():
+        return _on_encoder(recipe, data, name)
+    return _fresh(recipe, data, name)
+
+
+def _from_bundle(recipe: Recipe, data: LabelledSet, folder: Path, name: str) -> tuple[nn.Module, ModelCard]:
+    if recipe.options:
+        raise BadOptionError(f"{folder} is a trained bundle, whose network is given: leave out {recipe.options}.")
+    model = load_bundle(folder)
+    card = model.card
+    if card.bands != data.bands or card.unit != data.unit:
+        raise BandMismatchError(
+            f"{folder} reads {', '.join(card.bands)} in {card.unit}; {data.name} holds {', '.join(data.bands)} in "
+            f"{data.unit}. Choose its bands with --bands, or train a network by name."
+        )
+    if len(card.classes) != len(_outputs(data)) or card.meaning != data.meaning:
+        raise BandMismatchError(
+            f"{folder} tells {card.meaning} ({', '.join(card.classes)}), the labels of {data.name} tell "
+            f"{data.meaning} ({', '.join(data.classes)}). Train a network by name."
+        )
+    for parameter in model.module.parameters():
+        parameter.requires_grad_(True)
+    sources = tuple(dict.fromkeys((*card.training_data, *data.sources)))
+    update = {"name": name, "training_data": sources, "sensors": _sensors(card.sensors, data), "sha256": None}
+    return model.module, card.model_copy(update=update | {"scores": {}, "training": None})
+
+
+def _on_encoder(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module, ModelCard]:
+    family, variant = encoder_facts(recipe.model)
+    fresh = recipe.from_scratch or variant.file is None
+    weights = None if fresh else cached_weights(recipe.model)
+    if not fresh and weights is None:
+        raise WeightsMissingError(
+            f"The published weights of {recipe.model} are not here. Run `geoseg models fetch {recipe.model}`, "
+            "or add --from-scratch to start it with random ones."
+        )
+    radar = recipe.radar or fresh
+    gsd = gsd_of(data)
+    card = encoder_card(
+        recipe.model,
+        sensor=data.sensor,
+        bands=data.bands,
+        classes=_outputs(data),
+        decoder=recipe.options.get("decoder"),
+        statistics=measured(data, family.sensors[data.sensor].scale if data.sensor in family.sensors else 1.0),
+        radar=radar,
+        options={**({"gsd_m": gsd} if gsd else {}), **recipe.options},
+    )
+    if card.unit != data.unit:
+        raise BandMismatchError(f"{recipe.model} reads {data.sensor} in {card.unit}, {data.name} is in {data.unit}.")
+    card = _told(card, recipe, data, name)
+    module = build_from(card)
+    if weights is not None:
+        sensor, bands = data.sensor, data.bands
+        loaded = load_encoder(module.encoder, recipe.model, weights, sensor=sensor, bands=bands, radar=radar)  # type: ignore[arg-type]
+        card = card.model_copy(update={"limits": (*card.limits, *loaded.notes)})
+    return module, card
+
+
+def _fresh(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module, ModelCard]:
+    template = _template(recipe.model)
+    if template.family == "classical":
+        raise BadOptionError(f"{recipe.model} is a baseline: it has nothing to learn. Choose a network.")
+    options = {**template.architecture.options, **recipe.options}
+    card = template.model_copy(
+        update={
+            "architecture": Architecture(name=template.architecture.name, options=options),
+            "bands": data.bands,
+            "unit": data.unit,
+            "normalisation": Normalisation(bands=measured(data)),
+            "classes": _outputs(data),
+            "limits": (),
+            "parameters_m": None,
+            "weights_from": "",
+        }
+    )
+    card = _told(card, recipe, data, name)
+    return build_from(card), card
+
+
+def _told(card: ModelCard, recipe: Recipe, data: LabelledSet, name: str) -> ModelCard:
+    """The card with what the data and the recipe say."""
+    chip = recipe.chip_px or card.chip_px or 256
+    inference = max(chip, 256) if card.family == "cnn" else chip
+    gsds = [pair.gsd_m for pair in data.pairs if pair.gsd_m]
+    changes = {
+        "name": name,
+        "title": f"{recipe.model} trained on {data.name}",
+        "sensors": (data.sensor,),
+        "meaning": data.meaning,
+        "chip_px": inference,
+        "overlap_px": inference // 4,
+        "gsd_m": (round(min(gsds) / 2, 2), round(max(gsds) * 2, 2)) if gsds else None,
+        "acquisition": recipe.acquisition,
+        "training_data": data.sources,
+        "weights_from": "",
+        "parameters_m": None,
+    }
+    return card.model_copy(update=changes)
+
+
+def _template(name: str) -> ModelCard:
+    """The card of a network by name, ``unetplusplus-resnet18`` included."""
+    known = cards()
+    if name in known:
+        return known[name]
+    for architecture in WITH_ANY_ENCODER:
+        if name.startswith(f"{architecture}-"):
+            encoder = name.removeprefix(f"{architecture}-")
+            like = next(card for card in known.values() if card.architecture.name == architecture)
+            options = {**like.architecture.options, "encoder": encoder}
+            return like.model_copy(update={"architecture": Architecture(name=architecture, options=options)})
+    raise UnknownNameError.among("model", name, known)
+
+
+def measured(data: LabelledSet, scale: float = 1.0) -> dict[str, BandStatistics]:
+    """Mean and standard deviation of each band over every observed pixel, times ``scale``; float64 sums."""
+    sums = np.zeros((3, len(data.bands)))
+    for pair in data.pairs:
+        image, _ = held.read(pair)
+        seen = np.isfinite(image)
+        values = np.where(seen, image, 0.0).astype(np.float64)
+        sums += np.stack([seen.sum(axis=(1, 2)), values.sum(axis=(1, 2)), (values**2).sum(axis=(1, 2))])
+    count = np.maximum(sums[0], 1)
+    mean = sums[1] / count
+    std = np.sqrt(np.maximum(sums[2] / count - mean**2, 0.0))
+    return {
+        band: BandStatistics(mean=round(float(m * scale), 6), std=round(float(max(s, SMALLEST_STD) * scale), 6))
+        for band, m, s in zip(data.bands, mean, std, strict=True)
+    }
+
+
+def gsd_of(data: LabelledSet) -> float | None:
+    """Median ground sampling of the images that state theirs, metres."""
+    known = [pair.gsd_m for pair in data.pairs if pair.gsd_m]
+    return round(median(known), 3) if known else None
+
+
+def _outputs(data: LabelledSet) -> tuple[str, ...]:
+    """Classes as a card names them: of two, the one that a sigmoid speaks of."""
+    return data.classes[1:] if len(data.classes) == 2 else data.classes
+
+
+def _sensors(before: Sequence[str], data: LabelledSet) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*before, data.sensor)))

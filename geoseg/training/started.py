@@ -1,0 +1,85 @@
+"""What a run was started with, so that only the same run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from geoseg.datasets.pair import LabelledSet
+from geoseg.errors import ResumeError
+from geoseg.models.bundle import sha256_of
+from geoseg.storage import whole_file, writing
+from geoseg.training.held_out import Halves
+from geoseg.training.recipe import Recipe
+
+FILE = "started.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a run was started with.
+
+    Attributes:
+        recipe: Everything that shapes it.
+        data_sha256: Over the ids, sizes and bands of what it sees, in order.
+        start_sha256: Of the weights of the bundle it starts from, or "".
+    """
+
+    recipe: dict[str, Any]
+    data_sha256: str
+    start_sha256: str
+
+    @classmethod
+    def of(cls, halves: Halves, recipe: Recipe) -> Started:
+        """What this run is started with."""
+        weights = Path(recipe.model) / "weights.safetensors"
+        seen = json.dumps([_seen(halves.training), _seen(halves.validation)])
+        digest = hashlib.sha256(seen.encode()).hexdigest()
+        return cls(recipe.model_dump(mode="json"), digest, sha256_of(weights) if weights.is_file() else "")
+
+    @classmethod
+    def read(cls, folder: Path) -> Started | None:
+        """What the run that was stopped in a folder was started with; None: there is none."""
+        try:
+            return cls(**json.loads((folder / FILE).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Into the run's folder, which is made if missing.
+
+        Raises:
+            OutputNotWritableError: It cannot be written.
+        """
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / FILE) as part:
+            part.write_text(json.dumps(asdict(self), indent=1), "utf-8")
+
+    def check_same(self, stopped: Started | None, out: Path) -> None:
+        """Refuse to go on with another run.
+
+        Raises:
+            ResumeError: There is nothing to go on with, or it is something else.
+        """
+        if stopped is None:
+            raise ResumeError(f"{out} holds no run that was stopped. Start it without --resume.")
+        if stopped.start_sha256 != self.start_sha256:
+            raise ResumeError(f"The run in {out} was started from other weights. Start anew with --overwrite.")
+        if stopped.recipe != self.recipe:
+            key = next(key for key in self.recipe if stopped.recipe.get(key) != self.recipe[key])
+            raise ResumeError(
+                f"The run in {out} was started with {key} {stopped.recipe.get(key)!r}, not {self.recipe[key]!r}. "
+                "Give the same options, or start anew with --overwrite."
+            )
+        if stopped.data_sha256 != self.data_sha256:
+            raise ResumeError(f"The run in {out} was started with other images. Start anew with --overwrite.")
+
+
+def _seen(data: LabelledSet | None) -> list[Any]:
+    if data is None:
+        return []
+    return [data.bands, data.classes, [(pair.id, pair.region, *pair.shape) for pair in data.pairs]]
