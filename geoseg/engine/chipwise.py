@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.chips.cut import Window
+from geoseg.models.protocol import ArrayModel
 
 if TYPE_CHECKING:
     from geoseg.models.inference import Predictor
@@ -37,7 +38,7 @@ class Chipwise:
         self._predictor = predictor
         self._batch_size = batch_size
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "chip", initializer=_one_core) if predictor.on_cpu else None
+        self._pool = ThreadPoolExecutor(threads, "chip", initializer=_prepared(predictor)) if predictor.on_cpu else None
 
     def __enter__(self) -> Self:
         """Open for work."""
@@ -69,6 +70,11 @@ class Chipwise:
         while batch := list(islice(chips, self._batch_size)):
             probability = self._predictor.probability(np.stack([pixels for _, pixels in batch]))
             yield from zip((window for window, _ in batch), probability, strict=True)
+
+
+def _prepared(predictor: Predictor) -> Callable[[], None] | None:
+    """What each thread does first; nothing for a model that computes with numpy, on one core by nature."""
+    return None if isinstance(predictor.load(), ArrayModel) else _one_core
 
 
 def _one_core() -> None:

@@ -8,17 +8,22 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from geoseg.catalog.cards import ModelCard
 from geoseg.errors import BundleError
-from geoseg.models.protocol import Chips, SceneAdaptive, SegmentationModel, Survey
+from geoseg.models.protocol import ArrayModel, Chips, SceneAdaptive, SegmentationModel, Survey
 from geoseg.models.registry import load_model
+from geoseg.models.units import check_pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STRIP_PX = 2**16
+"""Pixels whose probability is computed at a time, within the processor's cache."""
 
 
 def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
@@ -36,6 +41,8 @@ def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
         BandMismatchError: Other bands than the card's.
         InputRangeError: Pixels that are not in the card's unit.
     """
+    import torch  # here, and not above: models that compute with numpy map without it
+
     with torch.inference_mode():
         logits = model.logits(chips)
         probability = logits[:, 0].sigmoid_() if logits.shape[1] == 1 else 1.0 - logits.softmax(dim=1)[:, 0]
@@ -44,6 +51,36 @@ def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
             if hidden.any():
                 probability.masked_fill_(hidden.to(probability.device), torch.nan)
         return probability
+
+
+def array_probability(model: ArrayModel, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What :func:`water_probability` gives, of a model that computes with numpy.
+
+    Args:
+        model: Such a model.
+        pixels: float32 (batch, band, y, x) in the bands of its card, NaN where not observed.
+
+    Returns:
+        float32 (batch, y, x), 0..1, NaN exactly where any band of ``pixels`` is NaN.
+
+    Raises:
+        BandMismatchError: Another number of bands.
+        InputRangeError: Pixels that are not in the card's unit.
+    """
+    check_pixels(pixels, model.card)
+    probability = model.array_logits(pixels)
+    rows = max(1, STRIP_PX // probability.shape[-1])
+    for chip, answer in zip(pixels, probability, strict=True):
+        for top in range(0, len(answer), rows):
+            strip = answer[top : top + rows]
+            np.negative(strip, out=strip)
+            with np.errstate(over="ignore"):  # an infinite power of e makes a probability of 0
+                np.exp(strip, out=strip)
+            strip += 1
+            np.reciprocal(strip, out=strip)
+            for band in chip[:, top : top + rows]:
+                np.copyto(strip, np.float32(np.nan), where=np.isnan(band))
+    return probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +162,10 @@ class Predictor:
     def probability(self, chips: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :func:`water_probability`: float32 (batch, band, y, x) in, (batch, y, x) out."""
         model = self.load()
+        if isinstance(model, ArrayModel):
+            return array_probability(model, chips)
+        import torch
+
         pixels = torch.from_numpy(np.ascontiguousarray(chips))
         known = Chips(pixels, model.card.bands, gsd_m=self.gsd_m, time=self.time, latlon=self.latlon)
         probability: NDArray[np.float32] = water_probability(model, known).cpu().numpy()

@@ -34,6 +34,23 @@ class Chips:
 
 
 @runtime_checkable
+class ArrayModel(Protocol):
+    """A model that computes with numpy. Bringing torch takes longer than mapping a small scene by a threshold does."""
+
+    card: ModelCard
+
+    def array_logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of class 1 before the sigmoid.
+
+        Args:
+            pixels: float32 (batch, band, y, x) in the card's bands and unit, NaN where not observed. Not changed.
+
+        Returns:
+            float32 (batch, y, x), a new array; finite wherever every band is observed.
+        """
+
+
+@runtime_checkable
 class SegmentationModel(Protocol):
     """Anything that turns chips into logits."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
 from geoseg.catalog.sensors import Unit
 from geoseg.errors import BandMismatchError, InputRangeError
 from geoseg.models.protocol import Chips
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 PLAUSIBLE: dict[Unit, tuple[float, float]] = {"reflectance": (-0.5, 2.5), "dB": (-70.0, 45.0), "unitless": (0.0, 1.0)}
 """What most pixels must lie in. Wide: a chip may be nothing but sun glint, or nothing but radar shadow."""
@@ -32,29 +32,52 @@ def check_chips(chips: Chips, card: ModelCard) -> None:
         BandMismatchError: Other bands, another order, or as many names as there are planes.
         InputRangeError: Most pixels cannot be in the card's unit.
     """
-    if chips.bands != card.bands:
+    check_bands(chips.bands, card)
+    check_pixels(chips.pixels, card)
+
+
+def check_bands(bands: tuple[str, ...], card: ModelCard) -> None:
+    """Refuse other bands than a card's, or another order.
+
+    Raises:
+        BandMismatchError: They are.
+    """
+    if bands != card.bands:
         raise BandMismatchError(
-            f"{card.name} reads {', '.join(card.bands)} in that order, not {', '.join(chips.bands) or 'no bands'}."
+            f"{card.name} reads {', '.join(card.bands)} in that order, not {', '.join(bands) or 'no bands'}."
         )
-    if chips.pixels.ndim != 4 or chips.pixels.shape[1] != len(card.bands):
+
+
+def check_pixels(pixels: Any, card: ModelCard) -> None:
+    """Refuse pixels that are not what a card says its model reads.
+
+    Args:
+        pixels: float32 (batch, band, y, x), an array or a tensor, wherever it lies; a sample of it is looked at.
+        card: Of the model.
+
+    Raises:
+        BandMismatchError: As many planes as the card has bands are wanted.
+        InputRangeError: Most pixels cannot be in the card's unit.
+    """
+    if pixels.ndim != 4 or pixels.shape[1] != len(card.bands):
         raise BandMismatchError(
-            f"{card.name} reads chips (batch, {len(card.bands)}, y, x), and was given {tuple(chips.pixels.shape)}."
+            f"{card.name} reads chips (batch, {len(card.bands)}, y, x), and was given {tuple(pixels.shape)}."
         )
-    fault = _fault(chips.pixels, card.unit)
+    step = SAMPLE_EVERY if min(pixels.shape[-2:]) > 16 * SAMPLE_EVERY else 1
+    sample = pixels[..., ::step, ::step]
+    fault = _fault(sample if isinstance(sample, np.ndarray) else sample.detach().cpu().numpy(), card.unit)
     if fault:
         raise InputRangeError(f"{card.name} reads {card.unit}, but {fault}. Convert the pixels before the model.")
 
 
-def _fault(pixels: Tensor, unit: Unit) -> str | None:
-    step = SAMPLE_EVERY if min(pixels.shape[-2:]) > 16 * SAMPLE_EVERY else 1
-    sample = pixels[..., ::step, ::step]
-    known = sample[sample.isfinite()]
-    if known.numel() < ENOUGH_PX:
+def _fault(sample: NDArray[np.float32], unit: Unit) -> str | None:
+    known = sample[np.isfinite(sample)]
+    if known.size < ENOUGH_PX:
         return None
     low, high = PLAUSIBLE[unit]
-    outside = ((known < low) | (known > high)).float().mean().item()
+    outside = float(np.mean((known < low) | (known > high)))
     if outside > 0.5:
-        return f"{outside:.0%} of the pixels lie outside {low:g}..{high:g} (half are below {known.median().item():.4g})"
-    if unit == "dB" and ((known >= 0) & (known < POWER_CEILING)).float().mean().item() > 0.95:
+        return f"{outside:.0%} of the pixels lie outside {low:g}..{high:g} (half are below {np.median(known):.4g})"
+    if unit == "dB" and float(np.mean((known >= 0) & (known < POWER_CEILING))) > 0.95:
         return f"nearly all pixels lie between 0 and {POWER_CEILING:g}, as linear power does"
     return None

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.models.classical.baseline import Floats
 from geoseg.models.classical.pointwise import Pointwise
 from geoseg.models.registry import baseline
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @baseline("awei")
@@ -30,15 +27,20 @@ class Awei(Pointwise):
         super().__init__(card, threshold=threshold, steepness=steepness)
         self.shadow = shadow
 
-    def score(self, bands: Mapping[str, Tensor]) -> Tensor:
+    def score(self, bands: Mapping[str, Floats]) -> Floats:
         """AWEIsh or AWEInsh, about -5..5.
 
         AWEIsh = blue + 2.5 green - 1.5 (nir + swir16) - 0.25 swir22
         AWEInsh = 4 (green - swir16) - 0.25 nir - 2.75 swir22
         """
         if self.shadow:
-            total = bands["blue"].add(bands["green"], alpha=2.5)
-            total.sub_(bands["nir"], alpha=1.5).sub_(bands["swir16"], alpha=1.5)
-            return total.sub_(bands["swir22"], alpha=0.25)
-        total = bands["green"].sub(bands["swir16"]).mul_(4.0)
-        return total.sub_(bands["nir"], alpha=0.25).sub_(bands["swir22"], alpha=2.75)
+            total = bands["green"] * 2.5
+            total += bands["blue"]
+            weighed = {"nir": 1.5, "swir16": 1.5, "swir22": 0.25}
+        else:
+            total = bands["green"] - bands["swir16"]
+            total *= 4.0
+            weighed = {"nir": 0.25, "swir22": 2.75}
+        for band, weight in weighed.items():
+            total -= bands[band] * weight
+        return total

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.models.classical.baseline import Floats
 from geoseg.models.classical.pointwise import Pointwise, normalised_difference
 from geoseg.models.registry import baseline
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @baseline("ndwi")
@@ -20,6 +17,6 @@ class Ndwi(Pointwise):
     def __init__(self, card: ModelCard, *, threshold: float = 0.0, steepness: float = 20.0) -> None:
         super().__init__(card, threshold=threshold, steepness=steepness)
 
-    def score(self, bands: Mapping[str, Tensor]) -> Tensor:
+    def score(self, bands: Mapping[str, Floats]) -> Floats:
         """The index, -1..1."""
         return normalised_difference(bands["green"], bands["nir"])

@@ -12,20 +12,16 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.models.classical.baseline import Baseline, Floats
 from geoseg.models.classical.bimodal import BINS, Mixture, histogram, otsu_split
 from geoseg.models.classical.speckle import multilook
-from geoseg.models.protocol import Chips
 from geoseg.models.registry import baseline
-from geoseg.models.units import check_chips
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 LEAST_SHARE = 0.1
 """Of either class in a tile that votes (Chini et al. 2017)."""
@@ -83,7 +79,7 @@ class Threshold:
 
 
 @baseline("otsu")
-class TiledOtsu:
+class TiledOtsu(Baseline):
     """A backscatter threshold read off the scene's own bimodal tiles.
 
     Args:
@@ -103,27 +99,26 @@ class TiledOtsu:
         look_px: int = 5,
         survey_px: int = 128,
     ) -> None:
-        self.card = card
+        super().__init__(card)
         self.plausible_db = (float(plausible_db[0]), float(plausible_db[1]))
         self.default_db = default_db
         self.look_px = look_px
         self.survey_px = survey_px
         self.threshold = Threshold(default_db, STEEPNESS[0], "default", "The scene has not been surveyed.")
 
-    def logits(self, chips: Chips) -> Tensor:
-        """See :class:`geoseg.models.protocol.SegmentationModel`."""
-        check_chips(chips, self.card)
-        smooth = multilook(chips.pixels[:, 0], self.look_px)
-        return smooth.sub_(self.threshold.db).mul_(-self.threshold.steepness).unsqueeze(1)
+    def array_logits(self, pixels: Floats) -> Floats:
+        """See :class:`geoseg.models.protocol.ArrayModel`."""
+        smooth = multilook(pixels[:, 0], self.look_px)
+        smooth -= self.threshold.db
+        smooth *= -self.threshold.steepness
+        return smooth
 
     def survey(self, pixels: NDArray[np.float32]) -> TileVotes:
         """What the tiles of a block say; see :class:`geoseg.models.protocol.SceneAdaptive`."""
-        import torch
-
         tiles = _tiles(pixels[0], self.survey_px)
         if not len(tiles):
             return TileVotes()
-        votes = [self._vote(histogram(tile)) for tile in multilook(torch.from_numpy(tiles), self.look_px).numpy()]
+        votes = [self._vote(histogram(tile)) for tile in multilook(tiles, self.look_px)]
         return reduce(TileVotes.merge, votes)
 
     def settled(self, survey: TileVotes) -> TiledOtsu:

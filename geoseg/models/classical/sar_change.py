@@ -8,14 +8,13 @@ Clement, Kilsby and Moore 2018, doi 10.1111/jfr3.12303, and of UN-SPIDER).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from geoseg.catalog.cards import BEFORE, ModelCard
+from geoseg.models.classical.baseline import Floats
 from geoseg.models.classical.pointwise import Pointwise
 from geoseg.models.registry import baseline
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @baseline("sar-change")
@@ -37,11 +36,10 @@ class SarChange(Pointwise):
         self.drop_db = drop_db
         self.dark_db = dark_db
 
-    def score(self, bands: Mapping[str, Tensor]) -> Tensor:
+    def score(self, bands: Mapping[str, Floats]) -> Floats:
         """Decibels by which the nearer of the two conditions is met; negative where one is not."""
-        import torch
-
         now, before = bands[self.band], bands[BEFORE + self.band]
-        fell = before.sub(now).sub_(self.drop_db)
-        dark = now.neg().add_(self.dark_db)
-        return torch.minimum(fell, dark, out=fell)
+        fell = before - now
+        fell -= self.drop_db
+        np.minimum(fell, self.dark_db - now, out=fell)
+        return fell
