@@ -39,6 +39,9 @@ class Place:
 class Pair:
     """A labelled image; no pixel is read before :meth:`read`.
 
+    The arrays are named after what they are read from (files with their size and time, scenes and grid): a cache takes
+    arrays of one name for the same pixels.
+
     Attributes:
         id: Unique in its set.
         region: Event or place that it belongs to; what leave-one-region-out leaves out.
@@ -49,8 +52,6 @@ class Pair:
         gsd_m: Ground sampling, metres; None: unknown.
         time: Acquisition, UTC; None: unknown.
         latlon: Latitude and longitude of the middle, degrees; None: unknown.
-        origin: What the pixels come from, so that a cache knows when they have changed: paths of files, and words
-            that decide the rest (scene ids, a grid, digital numbers turned into units). Empty: never cached.
     """
 
     id: str
@@ -62,7 +63,6 @@ class Pair:
     gsd_m: float | None = None
     time: datetime | None = None
     latlon: tuple[float, float] | None = None
-    origin: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.datasets.pair import UNLABELLED
-from geoseg.errors import BadOptionError
+from geoseg.errors import BadLabelsError, BadOptionError, NotTrainableError
 
 if TYPE_CHECKING:
     import geopandas
@@ -101,8 +101,8 @@ def read_polygons(path: Path, classes: Sequence[str] = ("dry", "water"), class_f
         class_field: Attribute that holds a class's name (case does not matter) or its index.
 
     Raises:
-        BadOptionError: No such file, no vector file, no coordinate system, no such field, no polygon, or a value that
-            is no class.
+        BadOptionError: No such file, or no such field.
+        BadLabelsError: No vector file, no coordinate system, no polygon, or a value that is no class.
     """
     frames = _layers(Path(path))
     crs = str(frames[0].crs.to_string())
@@ -123,7 +123,7 @@ def read_polygons(path: Path, classes: Sequence[str] = ("dry", "water"), class_f
             geometries.append(surface)
             indices.append(_index(value, tuple(classes), f"{path}, feature {row}, {class_field!r}"))
     if not geometries:
-        raise BadOptionError(
+        raise BadLabelsError(
             f"{path} holds no polygon ({empty} features without geometry, {others} that are points or lines). "
             "Draw areas and give each its class."
         )
@@ -144,14 +144,14 @@ def check_classes(counts: Mapping[int, int], classes: Sequence[str], where: str)
         where: The labels, for the message.
 
     Raises:
-        BadOptionError: No label, or labels of one class only.
+        NotTrainableError: No label, or labels of one class only.
     """
     present = [classes[index] for index, count in sorted(counts.items()) if count > 0 and index != UNLABELLED]
     if not present:
-        raise BadOptionError(f"{where} labels nothing. Draw some {' and some '.join(classes)}.")
+        raise NotTrainableError(f"{where} labels nothing. Draw some {' and some '.join(classes)}.")
     if len(present) == 1:
         missing = [name for name in classes if name not in present]
-        raise BadOptionError(
+        raise NotTrainableError(
             f"{where} labels only {present[0]!r}: a model that is shown nothing else learns to say it everywhere. "
             f"Draw some {' or '.join(missing)} as well."
         )
@@ -167,15 +167,15 @@ def _layers(path: Path) -> list[geopandas.GeoDataFrame]:
         names = geopandas.list_layers(path)["name"]
         read = [geopandas.read_file(path, layer=name) for name in names]
     except Exception as error:  # noqa: BLE001 - pyogrio raises many kinds; all mean "not a vector file"
-        raise BadOptionError(
+        raise BadLabelsError(
             f"{path} is not a vector file that GDAL can read ({type(error).__name__}). "
             "Labels are a GeoPackage, GeoJSON or Shapefile of polygons."
         ) from None
     frames = [frame for frame in read if isinstance(frame, geopandas.GeoDataFrame) and len(frame)]
     if not frames:
-        raise BadOptionError(f"{path} holds no feature. Draw areas and give each its class.")
+        raise BadLabelsError(f"{path} holds no feature. Draw areas and give each its class.")
     if any(frame.crs is None or not (frame.crs.is_geographic or frame.crs.is_projected) for frame in frames):
-        raise BadOptionError(f"{path} has no CRS, so its place on Earth is unknown. Save it with one.")
+        raise BadLabelsError(f"{path} has no CRS, so its place on Earth is unknown. Save it with one.")
     return frames
 
 
@@ -193,7 +193,7 @@ def _index(value: Any, classes: tuple[str, ...], where: str) -> int:
     """Index of the class that a value names.
 
     Raises:
-        BadOptionError: It names none.
+        BadLabelsError: It names none.
     """
     names = [name.casefold() for name in classes]
     text = "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN alone differs from itself
@@ -207,7 +207,7 @@ def _index(value: Any, classes: tuple[str, ...], where: str) -> int:
         return int(number)
     allowed = ", ".join(f"{name!r} or {index}" for index, name in enumerate(classes))
     said = f"is {text!r}" if text else "is empty"
-    raise BadOptionError(f"{where} {said}, which is no class. Allowed: {allowed}.")
+    raise BadLabelsError(f"{where} {said}, which is no class. Allowed: {allowed}.")
 
 
 def _surface(geometry: BaseGeometry) -> BaseGeometry:

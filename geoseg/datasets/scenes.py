@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dask
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
 from numpy.typing import NDArray
-from shapely import STRtree, to_geojson, union_all
+from shapely import STRtree, to_geojson, to_wkb, union_all
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
@@ -26,6 +27,7 @@ from geoseg.datasets.polygons import Polygons, check_classes, read_polygons
 from geoseg.errors import BadOptionError, GeosegError, NoScenesError, ReadError
 from geoseg.grid import output_grid
 from geoseg.readers import Cube, refusal
+from geoseg.readers.recipe import SceneRecipe
 from geoseg.request import Area, Dates, check_bbox
 from geoseg.scene import Found, Scene, passes
 from geoseg.search import find_scenes
@@ -103,7 +105,9 @@ def labelled_scenes(
         A region for each place: visits that show the same polygon belong to one.
 
     Raises:
-        BadOptionError: Labels that cannot be used, or polygons that several passes show where no ``date`` was given.
+        BadOptionError: No such file or field, or polygons that several passes show where no ``date`` was given.
+        BadLabelsError: Labels that are no polygons with a class and a place.
+        NotTrainableError: Labels of one class only.
         NoScenesError: No scene shows any of the polygons.
         ReadError: Not one scene can be read; says it of the first.
         CatalogError: A catalogue could not be asked.
@@ -318,14 +322,12 @@ class Sown:
         visit: The scenes.
         cube: They, on the whole grid.
         polygons: In the grid's coordinate system, cut at the outline of the scenes.
-        origin: The files that everything comes from, and how they are read.
         tile_px: Side of a window.
     """
 
     visit: Visit
     cube: Cube
     polygons: Polygons
-    origin: tuple[str, ...]
     tile_px: int
 
     @classmethod
@@ -342,7 +344,7 @@ class Sown:
         outline = Polygons(drawn.source, DEGREES, (visit.outline,), (0,), drawn.classes).to(crs).geometries[0]
         polygons = drawn.where(visit.shown).to(crs).within(outline)
         cube = Cube.of(visit.scenes, grid, bands, instant=visit.time, tile_px=tile_px)
-        return cls(visit, cube, polygons, _origin(cube, drawn), tile_px)
+        return cls(visit, cube, polygons, tile_px)
 
     def probed(self) -> tuple[Sown | None, dict[str, str]]:
         """The same without scenes whose files are dead (None where all are), and why they are, by scene."""
@@ -406,20 +408,19 @@ class Sown:
         """The window, lazily."""
         geobox, size = window.geobox, _shape(window.geobox)
         cube = replace(self.cube, geobox=geobox, tile_px=self.tile_px, phase=(0, 0))
-        read = dask.delayed(partial(_pixels, cube), pure=False, traverse=False)()
-        drawn = dask.delayed(partial(_labels, window.polygons, geobox), pure=False, traverse=False)()
+        image = f"scenes-{tokenize(cube.bands, _place(geobox), *(_identity(recipe) for recipe in cube.recipes))}"
+        mask = f"polygons-{tokenize(_place(geobox), window.polygons.indices, to_wkb(window.polygons.geometries))}"
         lon, lat = geobox.geographic_extent.centroid.coords[0]
         return Pair(
             id=f"{self.visit.name}-{window.row}-{window.column}",
             region=region,
             split="",
-            image=da.from_delayed(read, (len(cube.bands), *size), np.float32),
-            mask=da.from_delayed(drawn, size, np.int16),
+            image=_lazy(partial(_pixels, cube), image, (len(cube.bands), *size), np.float32),
+            mask=_lazy(partial(_labels, window.polygons, geobox), mask, size, np.int16),
             place=Place(str(geobox.crs), geobox.affine),
             gsd_m=abs(float(geobox.resolution.x)),
             time=self.visit.time,
             latlon=(float(lat), float(lon)),
-            origin=(*self.origin, f"{geobox.crs} {tuple(geobox.affine)[:6]} {size}"),
         )
 
 
@@ -450,14 +451,24 @@ def _labels(polygons: Polygons, geobox: GeoBox) -> NDArray[np.int16]:
     return polygons.rasterise(geobox.affine, _shape(geobox))[0]
 
 
+def _lazy(read: Callable[[], NDArray[Any]], name: str, shape: tuple[int, ...], dtype: type) -> da.Array:
+    """What ``read`` gives, as one chunk."""
+    value = dask.delayed(read, pure=False, traverse=False)()
+    return da.from_delayed(value, shape, dtype, name=name)
+
+
+def _place(geobox: GeoBox) -> tuple[object, ...]:
+    return str(geobox.crs), tuple(geobox.affine)[:6], _shape(geobox)
+
+
+def _identity(recipe: SceneRecipe) -> tuple[object, ...]:
+    """What decides a scene's pixels: how it is read, and the state of the files that lie on this machine."""
+    hrefs = [band.href for band in recipe.bands] + [mask.href for mask in recipe.masks]
+    stats = [Path(href).stat() for href in hrefs if Path(href).is_file()]
+    return repr((recipe.id, recipe.footprint, recipe.bands, recipe.masks)), [(s.st_size, s.st_mtime_ns) for s in stats]
+
+
 # -- what is said about it --------------------------------------------------------------------------------------------
-
-
-def _origin(cube: Cube, drawn: Polygons) -> tuple[str, ...]:
-    bands = [band for recipe in cube.recipes for band in recipe.bands]
-    masks = [mask for recipe in cube.recipes for mask in recipe.masks]
-    files = dict.fromkeys([str(drawn.source), *(band.href for band in bands), *(mask.href for mask in masks)])
-    return (*files, *(repr(each) for each in (*bands, *masks)), repr((drawn.classes, drawn.indices)))
 
 
 def _is_simulated(scene: Scene) -> bool:

@@ -14,7 +14,7 @@ from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.datasets.polygons import Polygons, check_classes, read_polygons
-from geoseg.errors import BadOptionError
+from geoseg.errors import BadLabelsError, BadOptionError, NotTrainableError
 
 UTM = "EPSG:32632"
 LEFT, TOP = 500_000.0, 5_300_000.0
@@ -97,7 +97,7 @@ def test_holes_stay_open(tmp_path):
     ],
 )
 def test_a_value_that_is_no_class_is_refused(tmp_path, values, said):
-    with pytest.raises(BadOptionError, match=said):
+    with pytest.raises(BadLabelsError, match=said):
         read_polygons(write(tmp_path / "l.gpkg", [square(0, 0), square(20, 0)], values))
 
 
@@ -105,26 +105,26 @@ def test_files_that_cannot_be_labels(tmp_path):
     with pytest.raises(BadOptionError, match="There is no labels file"):
         read_polygons(tmp_path / "none.gpkg")
     (tmp_path / "text.gpkg").write_text("not a database")
-    with pytest.raises(BadOptionError, match="not a vector file"):
+    with pytest.raises(BadLabelsError, match="not a vector file"):
         read_polygons(tmp_path / "text.gpkg")
-    with pytest.raises(BadOptionError, match="holds no polygon"):
+    with pytest.raises(BadLabelsError, match="holds no polygon"):
         read_polygons(write(tmp_path / "points.gpkg", [Point(LEFT, TOP)], ["water"]))
-    with pytest.raises(BadOptionError, match="holds no feature"):
+    with pytest.raises(BadLabelsError, match="holds no feature"):
         read_polygons(write(tmp_path / "empty.gpkg", [], []))
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "shp"])
 @pytest.mark.filterwarnings("ignore:'crs' was not provided")
 def test_without_a_crs_it_is_refused(tmp_path, suffix):
-    with pytest.raises(BadOptionError, match="has no CRS"):
+    with pytest.raises(BadLabelsError, match="has no CRS"):
         read_polygons(write(tmp_path / f"l.{suffix}", [square(0, 0)], ["water"], crs=None))
 
 
 def test_labels_that_teach_nothing_are_refused():
     check_classes({0: 3, 1: 1}, ("dry", "water"), "x")
-    with pytest.raises(BadOptionError, match=r"x labels only 'water'.*Draw some dry as well"):
+    with pytest.raises(NotTrainableError, match=r"x labels only 'water'.*Draw some dry as well"):
         check_classes({1: 9, 0: 0, UNLABELLED: 5}, ("dry", "water"), "x")
-    with pytest.raises(BadOptionError, match="x labels nothing"):
+    with pytest.raises(NotTrainableError, match="x labels nothing"):
         check_classes({UNLABELLED: 5}, ("dry", "water"), "x")
 
 

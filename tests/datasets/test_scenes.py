@@ -14,7 +14,7 @@ from shapely.geometry import box
 
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.datasets.scenes import labelled_scenes
-from geoseg.errors import BadOptionError, NoScenesError, ReadError
+from geoseg.errors import BadOptionError, NoScenesError, NotTrainableError, ReadError
 from geoseg.ingest.add import add
 from geoseg.ingest.product import Options
 
@@ -71,7 +71,26 @@ def test_the_pixels_under_the_labels_are_the_files_own(tmp_path):
     np.testing.assert_array_equal(part_mask, mask[5:30, 7:9])
     assert pair.time == datetime(2024, 5, 1, 6, tzinfo=UTC) and pair.gsd_m == 10
     assert pair.latlon == pytest.approx((47.849, 9.004), abs=0.01)
-    assert str(labels) in pair.origin and str(tmp_path / "a.tif") in pair.origin
+
+
+def test_arrays_are_named_after_what_they_are_read_from(tmp_path):
+    write_scene(tmp_path / "a.tif")
+    catalog = catalogued(tmp_path / "catalog", tmp_path / "a.tif")
+    labels = drawn(tmp_path / "l.gpkg", (10, 20, 15, "water"), (40, 30, 5, "dry"))
+
+    def names() -> tuple[str, str]:
+        (pair,) = labelled_scenes(labels, [catalog], sensor="s1").pairs
+        return pair.image.name, pair.mask.name
+
+    first = names()
+    assert names() == first
+    labels.unlink()
+    drawn(labels, (10, 20, 15, "water"), (40, 30, 6, "dry"))
+    second = names()
+    assert (second[0] == first[0], second[1] == first[1]) == (True, False)
+    write_scene(tmp_path / "a.tif")
+    third = names()
+    assert (third[0] == first[0], third[1] == second[1]) == (False, True)
 
 
 def test_only_windows_with_labels_become_pairs(tmp_path):
@@ -163,10 +182,10 @@ def test_labels_that_teach_nothing(tmp_path):
     write_scene(tmp_path / "a.tif")
     catalog = catalogued(tmp_path / "catalog", tmp_path / "a.tif")
     one = drawn(tmp_path / "one.gpkg", (10, 20, 15, "water"))
-    with pytest.raises(BadOptionError, match="labels only 'water'"):
+    with pytest.raises(NotTrainableError, match="labels only 'water'"):
         labelled_scenes(one, [catalog], sensor="s1")
     outside = drawn(tmp_path / "outside.gpkg", (10, 20, 15, "water"), (500, 20, 15, "dry"))
-    with pytest.raises(BadOptionError, match="labels only 'water'"):
+    with pytest.raises(NotTrainableError, match="labels only 'water'"):
         labelled_scenes(outside, [catalog], sensor="s1")
     over = drawn(tmp_path / "over.gpkg", (10, 20, 15, "water"), (40, 20, 15, "dry"), (50, 20, 15, "water"))
     made = labelled_scenes(over, [catalog], sensor="s1")
