@@ -108,7 +108,7 @@ def unseen(black: NDArray[np.bool_], rule: str) -> NDArray[np.bool_]:
 
 def _strips(black: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Rows that are black from end to end, with only such rows between them and the edge."""
-    full = black.all(axis=1)
+    full = np.asarray(black.all(axis=1))
     strip = np.minimum.accumulate(full) | np.minimum.accumulate(full[::-1])[::-1]
     return np.broadcast_to(strip[:, np.newaxis], black.shape)
 

@@ -1,0 +1,238 @@
+"""From what a person types to a labelled set."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+
+from geoseg.catalog.datasets import CLASSES, DatasetRecord, ImagePart, PathRule, RasterLabel, dataset, datasets
+from geoseg.catalog.records import Record, load_record
+from geoseg.catalog.sensors import Unit
+from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.datasets.files import open_files
+from geoseg.datasets.matching import below, files_below, match
+from geoseg.datasets.pair import LabelledSet
+from geoseg.datasets.raster_file import look_at
+from geoseg.errors import BadLabelsError, BadOptionError, BadRecordError, UnknownNameError
+
+FOLDER_VARIABLE = "GEOSEG_DATA"
+"""Environment variable: the folder that holds data sets, each in a folder of its own."""
+
+OWN_RECORD = "dataset.yaml"
+"""A record that lies in the folder it describes."""
+
+IMAGES = "(?i:images?|imgs?)"
+MASKS = "(?i:masks?|labels?|lbl|gt)"
+SUFFIX = r"(?i:tiff?|png|jpe?g|webp|jp2|bmp)"
+SPLITS = "train|valid|val|test"
+
+Meaning = Literal["water", "flood", "building"]
+
+
+class DatasetFile(DatasetRecord):
+    """A record in a file of a person's own.
+
+    Attributes:
+        root: Folder of the data, relative to the file.
+    """
+
+    root: str = "."
+
+
+class KnownDataset(Record):
+    """A file that says where a known data set lies.
+
+    Attributes:
+        record: Its name.
+        root: Folder of the data, relative to the file.
+    """
+
+    record: str
+    root: str = "."
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """What a person said of a folder that nothing else describes."""
+
+    sensor: str | None
+    bands: tuple[str, ...] | None
+    unit: Unit | None
+    meaning: Meaning
+    scale: float | None
+
+    @property
+    def told(self) -> list[str]:
+        return [key for key in ("sensor", "bands", "unit") if getattr(self, key) is not None]
+
+    @property
+    def untold(self) -> list[str]:
+        return [key for key in ("sensor", "bands", "unit") if getattr(self, key) is None]
+
+    def check_untold(self, why: str) -> None:
+        if self.told:
+            raise BadOptionError(f"{why}, which has its own {' and '.join(self.told)}. Leave that out.")
+
+
+def open_data(
+    data: str | Path,
+    *,
+    root: Path | None = None,
+    sensor: str | None = None,
+    bands: Sequence[str] | None = None,
+    unit: Unit | None = None,
+    meaning: Meaning = "water",
+    scale: float | None = None,
+) -> LabelledSet:
+    """A labelled set, its pixels unread.
+
+    Args:
+        data: A data set's name; a folder that holds a known data set, a ``dataset.yaml``, or images and masks; or a
+            YAML file that describes one.
+        root: Where a data set given by its name lies. None: ``$GEOSEG_DATA/NAME``.
+        sensor: Of a plain folder of images and masks, which nothing else describes. Likewise:
+        bands: Each band of the images, in order; "" for one that is not used.
+        unit: Of the pixels, once scaled.
+        meaning: What 1 stands for in the masks (0 is the background, -1 unlabelled).
+        scale: Physical value = number x scale. None: 1, or 1/255 for unitless images of 8 bit.
+
+    Returns:
+        The set; its ``name`` and ``sources`` say what ``data`` was taken for.
+
+    Raises:
+        UnknownNameError: No such data set, no such sensor.
+        BadOptionError: Its folder is not known, or what describes a plain folder is missing.
+        BadLabelsError: Names that do not pair, a label that does not fit its image, or nothing to be found.
+        BadRecordError: A description that does not hold.
+        SceneUnreadableError: A file whose header cannot be read.
+    """
+    plain = _Plain(sensor, tuple(bands) if bands is not None else None, unit, meaning, scale)
+    path = Path(data)
+    if str(data) in datasets():
+        plain.check_untold(f"{data} is a known data set")
+        return open_files(str(data), dataset(str(data)), _root(str(data), root))
+    if root is not None:
+        raise BadOptionError(f"root says where a known data set lies, and {data} is none. Give the folder itself.")
+    if path.is_dir():
+        return _folder(path, plain)
+    if path.is_file():
+        plain.check_untold(f"{path} describes a data set")
+        return _file(path)
+    if path.suffix or len(path.parts) > 1:
+        raise BadOptionError(f"There is no folder or file {path}. Check its name.")
+    raise UnknownNameError.among("data set or folder", str(data), datasets())
+
+
+def _root(name: str, root: Path | None) -> Path:
+    record = dataset(name)
+    if root is None and (home := os.environ.get(FOLDER_VARIABLE)):
+        root = Path(home) / (record.folder or name)
+    if root is not None and root.is_dir():
+        return root
+    missing = f"there is no folder {root}" if root is not None else f"{FOLDER_VARIABLE} is not set"
+    raise BadOptionError(
+        f"The files of {name} are not here: {missing}. Give its folder itself as the data, or set {FOLDER_VARIABLE} to "
+        f"the folder that holds {record.folder or name}. It can be had from {record.get or 'its authors'}."
+    )
+
+
+def _file(path: Path) -> LabelledSet:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise BadRecordError(f"{path} is not YAML, so it describes no data set. See docs/datasets.md.") from None
+    if isinstance(content, dict) and "record" in content:
+        known = load_record(path, KnownDataset)
+        return open_files(known.record, dataset(known.record), _beside(path, known.root))
+    described = load_record(path, DatasetFile)
+    name = path.absolute().parent.name if path.name == OWN_RECORD else path.stem
+    return open_files(name, described, _beside(path, described.root))
+
+
+def _beside(path: Path, root: str) -> Path:
+    folder = path.parent / root
+    if not folder.is_dir():
+        raise BadRecordError(f"{path}: root: there is no folder {folder}.")
+    return folder
+
+
+def _folder(root: Path, plain: _Plain) -> LabelledSet:
+    if (root / OWN_RECORD).is_file():
+        plain.check_untold(f"{root} holds a {OWN_RECORD}")
+        return _file(root / OWN_RECORD)
+    files = files_below(root)
+    known = [] if plain.told else _recognised(files)
+    if len(known) > 1:
+        raise BadOptionError(
+            f"{root} may be {' or '.join(known)}. Set {FOLDER_VARIABLE} and give the name, or write a file with "
+            f"`record: {known[0]}` and `root: {root}` and give that."
+        )
+    if known:
+        return open_files(known[0], dataset(known[0]), root, files)
+    images, masks = _plain_rules(root)
+    if not any(re.fullmatch(rule.path, each) for each in files for rule in (*images, *masks)):
+        raise BadLabelsError(
+            f"{root} is laid out like no known data set ({', '.join(datasets())}), and holds neither {OWN_RECORD} nor "
+            "folders images and masks. See docs/datasets.md."
+        )
+    return open_files(root.absolute().name, _plain_record(root, files, images, masks, plain), root, files)
+
+
+def _recognised(files: Sequence[str]) -> list[str]:
+    return [name for name, record in datasets().items() if record.recognised and match(record, files).pairs]
+
+
+def _plain_rules(root: Path) -> tuple[tuple[PathRule, ...], tuple[PathRule, ...]]:
+    """Images and masks in folders of their own, with or without folders of splits above or below, and of regions."""
+    region = root.absolute().name
+    rest = rf"(?:(?P<region>[^/]+)/)?(?P<id>[^/]+)\.{SUFFIX}"
+
+    def rules(folder: str) -> tuple[PathRule, ...]:
+        paths = (rf"{folder}/(?P<split>{SPLITS})/{rest}", rf"(?:(?P<split>{SPLITS})/)?{folder}/{rest}")
+        return tuple(PathRule(path=path, region=region) for path in paths)
+
+    return rules(IMAGES), rules(MASKS)
+
+
+def _plain_record(
+    root: Path, files: Sequence[str], images: tuple[PathRule, ...], masks: tuple[PathRule, ...], plain: _Plain
+) -> DatasetRecord:
+    if plain.sensor is None or plain.bands is None or plain.unit is None:
+        raise BadOptionError(
+            f"{root} is a plain folder of images and masks, so somebody must say its {', '.join(plain.untold)}: "
+            f"give --{' and --'.join(plain.untold)}, or write a {OWN_RECORD} into it."
+        )
+    sensor_record(plain.sensor)
+    first = next((each for each in files if any(re.fullmatch(rule.path, each) for rule in images)), None)
+    dtype = look_at(below(root, first)).dtypes[0] if first else "float32"
+    return DatasetRecord(
+        title=f"{root.absolute().name}, a folder of images and masks",
+        sensor=plain.sensor,
+        unit=plain.unit,
+        classes=CLASSES[plain.meaning],
+        meaning=plain.meaning,
+        licence="not stated",
+        images=(ImagePart(paths=images, bands=plain.bands, scale=_scale(dtype, plain.unit, plain.scale, root)),),
+        label=RasterLabel(kind="raster", paths=masks, codes={-1: None, 0: 0, 1: 1}),
+        splits={"valid": "val"},
+    )
+
+
+def _scale(dtype: str, unit: Unit, scale: float | None, root: Path) -> float:
+    if scale is not None:
+        return scale
+    if dtype == "uint8" and unit == "unitless":
+        return 1 / 255
+    if np.issubdtype(np.dtype(dtype), np.integer):
+        raise BadOptionError(
+            f"{root} holds images of {dtype}, which are no {unit} as they are. Write a {OWN_RECORD} into it that says "
+            "their scale (0.0001 for reflectance times 10000)."
+        )
+    return 1.0
