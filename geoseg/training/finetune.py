@@ -63,6 +63,7 @@ def finetune(
     overwrite: bool = False,
     device: str = "auto",
     devices: int = 1,
+    limits: tuple[str, ...] = (),
     report: Report = silent,
 ) -> Trained:
     """Train a network, and leave it as a bundle in ``out``.
@@ -76,6 +77,7 @@ def finetune(
         overwrite: Replace what is in ``out``.
         device: ``auto``, ``cpu`` or ``cuda``.
         devices: How many of them.
+        limits: Known failures, for the card.
         report: Told of every step.
 
     Raises:
@@ -100,6 +102,7 @@ def finetune(
         loop = Loop(halves, labels, recipe, out / RUN, device, devices)
         kept = loop.run(module, card, resume=resume, report=report)
     merge_adapters(module)
+    card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})
     card = save_bundle(
         out, module, filled_in(card, recipe=recipe, halves=halves, labels=labels, started=started, kept=kept)
     )

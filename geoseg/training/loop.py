@@ -129,7 +129,7 @@ class Told(Callback):  # type: ignore[misc]
         seen = {key: round(float(value), 6) for key, value in trainer.callback_metrics.items()}
         line = {"step": float(trainer.global_step), **seen}
         if self.history and self.history[-1]["step"] == line["step"]:
-            self.history[-1] = line
+            self.history[-1] |= line  # a resumed run ends its last round once more, with nothing to tell
         else:
             self.history.append(line)
 
@@ -241,6 +241,7 @@ class Loop:
         if recipe.ema:
             callbacks.append(EMAWeightAveraging(decay=recipe.ema))
         logs = self.folder / "logs"
+        part = f"part-{len(list(logs.glob('part-*'))) + 1}"  # a resumed run's logs lie beside those of its beginning
         return pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
             devices=[int(self.device.partition(":")[2] or 0)] if on_gpu and self.devices == 1 else self.devices,
@@ -253,7 +254,7 @@ class Loop:
             gradient_clip_val=recipe.clip or None,
             limit_val_batches=1.0 if validated else 0,
             callbacks=callbacks,
-            logger=[CSVLogger(logs, name="", version=""), TensorBoardLogger(logs, name="", version="")],
+            logger=[CSVLogger(logs, name="", version=part), TensorBoardLogger(logs, name="", version=part)],
             log_every_n_steps=1,
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
