@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import dask
-import dask.array as da
 import numpy as np
 from dask.base import tokenize
 from numpy.typing import NDArray
@@ -22,20 +19,18 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of, place_words, shape_of
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair, Place
 from geoseg.datasets.polygons import Polygons, check_classes, read_polygons
 from geoseg.errors import BadOptionError, GeosegError, NoScenesError, ReadError
 from geoseg.grid import output_grid
 from geoseg.readers import Cube, refusal
-from geoseg.readers.recipe import SceneRecipe
 from geoseg.request import Area, Dates, check_bbox
 from geoseg.scene import Found, Scene, passes
 from geoseg.search import find_scenes
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
-
-log = logging.getLogger(__name__)
 
 DEGREES = "EPSG:4326"
 EVER = date(1900, 1, 1)
@@ -117,7 +112,7 @@ def labelled_scenes(
     check_classes(Counter(drawn.indices), drawn.classes, str(labels))
     found = _find(drawn, catalogs, sensor, Dates.parse(date) if date else None)
     scenes, skipped = _usable(found.scenes, bands)
-    chosen = tuple(bands) if bands else _common_bands(scenes, tuple(record.bands))
+    chosen = tuple(bands) if bands else common_bands(scenes, tuple(record.bands))
     visits = _visits(scenes, drawn)
     if date is None:
         _check_one_pass(visits, labels)
@@ -221,15 +216,6 @@ def _usable(scenes: Sequence[Scene], bands: Sequence[str] | None) -> tuple[list[
     if not kept:
         raise ReadError(f"No scene under the labels can be read. {_told(reasons)}")
     return kept, reasons
-
-
-def _common_bands(scenes: Sequence[Scene], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The sensor's bands that every scene has."""
-    chosen = tuple(band for band in known if all(refusal(scene, [band]) is None for scene in scenes))
-    if not chosen:
-        why = next(reason for scene in scenes for band in known if (reason := refusal(scene, [band])))
-        raise ReadError(f"The {len(scenes)} scenes under the labels share no band: choose with --bands. {why}")
-    return chosen
 
 
 def _visits(scenes: Sequence[Scene], drawn: Polygons) -> list[Visit]:
@@ -382,7 +368,7 @@ class Sown:
             y, x = row * self.tile_px, column * self.tile_px
             geobox = self.cube.geobox[y : y + self.tile_px, x : x + self.tile_px]
             polygons = self.polygons.where(reaching)
-            mask, contradicted = polygons.rasterise(geobox.affine, _shape(geobox))
+            mask, contradicted = polygons.rasterise(geobox.affine, shape_of(geobox))
             indices, numbers = np.unique(mask[mask != UNLABELLED], return_counts=True)
             if len(indices):
                 counts = dict(zip(indices.tolist(), numbers.tolist(), strict=True))
@@ -391,7 +377,7 @@ class Sown:
     @cached_property
     def _reached(self) -> dict[tuple[int, int], list[int]]:
         """Polygons by the row and column of each window that their boxes reach into."""
-        rows, columns = (size // self.tile_px for size in _shape(self.cube.geobox))
+        rows, columns = (size // self.tile_px for size in shape_of(self.cube.geobox))
         to_pixel = ~self.cube.geobox.affine
         reached: dict[tuple[int, int], list[int]] = {}
         for position, geometry in enumerate(self.polygons.geometries):
@@ -406,21 +392,19 @@ class Sown:
 
     def pair(self, window: Window, region: str) -> Pair:
         """The window, lazily."""
-        geobox, size = window.geobox, _shape(window.geobox)
-        cube = replace(self.cube, geobox=geobox, tile_px=self.tile_px, phase=(0, 0))
-        image = f"scenes-{tokenize(cube.bands, _place(geobox), *(_identity(recipe) for recipe in cube.recipes))}"
-        mask = f"polygons-{tokenize(_place(geobox), window.polygons.indices, to_wkb(window.polygons.geometries))}"
-        lon, lat = geobox.geographic_extent.centroid.coords[0]
+        geobox, size = window.geobox, shape_of(window.geobox)
+        polygons = window.polygons
+        name = f"polygons-{tokenize(place_words(geobox), polygons.indices, to_wkb(polygons.geometries))}"
         return Pair(
             id=f"{self.visit.name}-{window.row}-{window.column}",
             region=region,
             split="",
-            image=_lazy(partial(_pixels, cube), image, (len(cube.bands), *size), np.float32),
-            mask=_lazy(partial(_labels, window.polygons, geobox), mask, size, np.int16),
+            image=image_of(self.cube, geobox),
+            mask=lazy(partial(_labels, polygons, geobox), name, size, np.int16),
             place=Place(str(geobox.crs), geobox.affine),
             gsd_m=abs(float(geobox.resolution.x)),
             time=self.visit.time,
-            latlon=(float(lat), float(lon)),
+            latlon=middle_of(geobox),
         )
 
 
@@ -429,43 +413,14 @@ def _padded(tight: GeoBox, tile_px: int) -> GeoBox:
     from affine import Affine
     from odc.geo.geobox import GeoBox
 
-    rows, columns = _shape(tight)
+    rows, columns = shape_of(tight)
     tall, wide = math.ceil(rows / tile_px) * tile_px, math.ceil(columns / tile_px) * tile_px
     moved = tight.affine * Affine.translation(-((wide - columns) // 2), -((tall - rows) // 2))
     return GeoBox((tall, wide), moved, tight.crs)
 
 
-def _shape(geobox: GeoBox) -> tuple[int, int]:
-    return int(geobox.shape[0]), int(geobox.shape[1])
-
-
-def _pixels(cube: Cube) -> NDArray[np.float32]:
-    """The only tile of a cube."""
-    pixels = cube.tile(0, 0)
-    for failure in pixels.failures:
-        log.warning("scene %s was left out: %s", failure.scene_id, failure.reason)
-    return pixels.values
-
-
 def _labels(polygons: Polygons, geobox: GeoBox) -> NDArray[np.int16]:
-    return polygons.rasterise(geobox.affine, _shape(geobox))[0]
-
-
-def _lazy(read: Callable[[], NDArray[Any]], name: str, shape: tuple[int, ...], dtype: type) -> da.Array:
-    """What ``read`` gives, as one chunk."""
-    value = dask.delayed(read, pure=False, traverse=False)()
-    return da.from_delayed(value, shape, dtype, name=name)
-
-
-def _place(geobox: GeoBox) -> tuple[object, ...]:
-    return str(geobox.crs), tuple(geobox.affine)[:6], _shape(geobox)
-
-
-def _identity(recipe: SceneRecipe) -> tuple[object, ...]:
-    """What decides a scene's pixels: how it is read, and the state of the files that lie on this machine."""
-    hrefs = [band.href for band in recipe.bands] + [mask.href for mask in recipe.masks]
-    stats = [Path(href).stat() for href in hrefs if Path(href).is_file()]
-    return repr((recipe.id, recipe.footprint, recipe.bands, recipe.masks)), [(s.st_size, s.st_mtime_ns) for s in stats]
+    return polygons.rasterise(geobox.affine, shape_of(geobox))[0]
 
 
 # -- what is said about it --------------------------------------------------------------------------------------------
