@@ -129,8 +129,11 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _format(path: Path) -> str:
-    with path.open("rb") as stream:
-        start = stream.read(16)
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+    except OSError as error:
+        raise SceneUnreadableError(f"{path} cannot be opened: {error.strerror}.") from None
     for signature, driver in SIGNATURES:
         if re.match(signature, start, re.DOTALL):
             return driver
