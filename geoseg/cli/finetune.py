@@ -99,9 +99,11 @@ def finetune(
     Labels are images with masks, or polygons over scenes. What nobody labelled is unlabelled, never dry. A run that was
     stopped goes on with --resume, to the same numbers. The bundle's card tells what it learned from, and how well.
     """
+    from geoseg.allocator import keep_freed_memory
     from geoseg.cli.draw import progress_bars, set_up_logging
     from geoseg.training.plan import Plan, merged, read_plan, settings
 
+    keep_freed_memory()
     set_up_logging(-1 if quiet else verbose)
     plan = read_plan(config) if config else Plan()
     flags = {
