@@ -15,7 +15,10 @@ LAYERS = [
     {"request", "scene", "grid", "storage", "progress", "clock", "allocator"},
     {"catalog"},
     {"search", "ingest", "readers", "chips", "models", "products", "simulate"},
-    {"engine", "datasets", "training", "evaluation"},
+    {"engine"},
+    {"datasets"},
+    {"training"},
+    {"evaluation"},
     {"pipeline", "sight", "permanent", "write", "result", "demo", "doctor"},
     {"cli", "__main__"},
 ]
