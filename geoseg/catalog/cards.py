@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from geoseg.catalog.records import Record, load_folder, pick
+from geoseg.catalog.records import Record, facts_folder, load_folder, load_record, pick
 from geoseg.catalog.sensors import Unit
 
 BEFORE = "before."
@@ -141,8 +142,19 @@ class ModelCard(Record):
 
 @cache
 def cards() -> dict[str, ModelCard]:
-    """Every model card of ``data_catalog/models`` by name."""
-    return load_folder("models", ModelCard)
+    """Every model card by name: those of ``data_catalog/models``, and of the bundles whose weights come with geoseg."""
+    own = {folder.name: load_record(folder / "card.yaml", ModelCard) for folder in _bundles()}
+    return load_folder("models", ModelCard) | own
+
+
+def shipped(name: str) -> Path | None:
+    """The folder of a bundle that comes with geoseg; None: there is none of that name."""
+    return next((folder for folder in _bundles() if folder.name == name), None)
+
+
+@cache
+def _bundles() -> tuple[Path, ...]:
+    return tuple(sorted(card.parent for card in (facts_folder("data_catalog") / "bundles").glob("*/card.yaml")))
 
 
 def card(name: str) -> ModelCard:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.catalog.cards import ModelCard, cards
+from geoseg.catalog.cards import ModelCard, cards, shipped
 from geoseg.catalog.encoders import encoder_facts
 from geoseg.errors import UnknownNameError
 
@@ -20,8 +20,8 @@ class Listed:
         family: ``classical``, ``cnn`` or ``foundation``.
         parameters_m: Millions of parameters of the network as its card has it. None: a baseline.
         sensors: Sensors it reads.
-        weights: ``none needed``; ``train``; or, where an encoder was pretrained and a decoder is to be trained on it,
-            ``encoder here`` in the cache, or ``fetch encoder``.
+        weights: ``none needed``; ``here``; ``train``; or, where an encoder was pretrained and a decoder is to be
+            trained on it, ``encoder here`` in the cache, or ``fetch encoder``.
         licence: Of the weights, or of the method's code.
         title: One line.
     """
@@ -86,6 +86,8 @@ def _line(card: ModelCard) -> Listed:
 def _weights(card: ModelCard) -> str:
     if card.family == "classical":
         return "none needed"
+    if shipped(card.name):
+        return "here"
     if card.family == "cnn" or encoder_facts(card.architecture.name)[1].file is None:
         return "train"
     from geoseg.models.checkpoints.fetch import cached_weights

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from geoseg.catalog.cards import ModelCard, cards
+from geoseg.catalog.cards import ModelCard, cards, shipped
 from geoseg.catalog.encoders import encoder_names
 from geoseg.errors import BadOptionError, UnknownNameError, WeightsMissingError
 from geoseg.models.protocol import SegmentationModel
@@ -117,6 +117,10 @@ def load_model(name_or_folder: str | Path, *, device: str = "cpu") -> Segmentati
         card = known[name]
         if card.family == "classical":
             return build_baseline(card)
+        if folder := shipped(name):
+            from geoseg.models.bundle import load_bundle
+
+            return load_bundle(folder, device=device)
         raise WeightsMissingError(
             f"The weights of {name} are not here. {card.weights_from or 'None are published.'} "
             "Give a trained bundle's folder as --model."

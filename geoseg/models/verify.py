@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from geoseg.catalog.cards import shipped
 from geoseg.catalog.encoders import encoder_facts, encoder_names
 from geoseg.errors import WeightsMissingError
 from geoseg.models.registry import load_model
@@ -57,7 +58,7 @@ def verify(name_or_folder: str | Path) -> Verified:
     count = len(model.module.state_dict())
     return Verified(
         name=model.card.name,
-        path=Path(name_or_folder) / WEIGHTS,
+        path=(shipped(name) or Path(name_or_folder)) / WEIGHTS,
         sha256=str(model.card.sha256),
         published=True,
         matched=count,

@@ -9,11 +9,11 @@ from statistics import median
 import numpy as np
 from torch import nn
 
-from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation, cards
+from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation, cards, shipped
 from geoseg.catalog.encoders import encoder_facts, encoder_names
 from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import BadOptionError, BandMismatchError, UnknownNameError, WeightsMissingError
-from geoseg.models.bundle import build_from, load_bundle
+from geoseg.models.bundle import CARD, build_from, load_bundle
 from geoseg.models.checkpoints.fetch import cached_weights
 from geoseg.models.checkpoints.loading import load_encoder
 from geoseg.models.encoders.card import encoder_card
@@ -40,12 +40,18 @@ def starting_point(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Mod
         BadOptionError: A baseline, which has nothing to learn, or options that the network has not.
         ModelError: A bundle or a checkpoint that does not hold.
     """
-    folder = Path(recipe.model)
-    if recipe.model not in cards() and (folder / "card.yaml").is_file():
+    if folder := bundle_folder(recipe.model):
         return _from_bundle(recipe, data, folder, name)
     if recipe.model in encoder_names():
         return _on_encoder(recipe, data, name)
     return _fresh(recipe, data, name)
+
+
+def bundle_folder(model: str) -> Path | None:
+    """The folder of a trained bundle, a person's own or one that comes with geoseg; None: a network by name."""
+    if model in cards():
+        return shipped(model)
+    return Path(model) if (Path(model) / CARD).is_file() else None
 
 
 def _from_bundle(recipe: Recipe, data: LabelledSet, folder: Path, name: str) -> tuple[nn.Module, ModelCard]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import ResumeError
-from geoseg.models.bundle import sha256_of
+from geoseg.models.bundle import WEIGHTS, sha256_of
 from geoseg.storage import whole_file, writing
 from geoseg.training.held_out import Halves
 from geoseg.training.recipe import Recipe
+from geoseg.training.start import bundle_folder
 
 FILE = "started.json"
 
@@ -35,10 +36,10 @@ class Started:
     @classmethod
     def of(cls, halves: Halves, recipe: Recipe) -> Started:
         """What this run is started with."""
-        weights = Path(recipe.model) / "weights.safetensors"
+        folder = bundle_folder(recipe.model)
         seen = json.dumps([_seen(halves.training), _seen(halves.validation)])
         digest = hashlib.sha256(seen.encode()).hexdigest()
-        return cls(recipe.model_dump(mode="json"), digest, sha256_of(weights) if weights.is_file() else "")
+        return cls(recipe.model_dump(mode="json"), digest, sha256_of(folder / WEIGHTS) if folder else "")
 
     @classmethod
     def read(cls, folder: Path) -> Started | None:
