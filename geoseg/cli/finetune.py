@@ -48,6 +48,10 @@ def finetune(
             help="Network to train, or a bundle to go on from (default: the sensor's).", metavar="NAME|FOLDER"
         ),
     ] = None,
+    decoder: Annotated[
+        str | None,
+        typer.Option(help="On a foundation encoder: upernet, fpn, unetr, pixelshuffle or linear (default: its own)."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with sources and recipe; flags win. See docs/training.md.")
     ] = None,
@@ -116,6 +120,7 @@ def finetune(
         "batch_size": batch_size,
         "precision": precision,
         "from_scratch": from_scratch or None,
+        "options": {"decoder": decoder} if decoder else None,
     }
     over = merged({key: value for key, value in flags.items() if value is not None}, settings(set_ or []))
     told = {"root": root, "sensor": sensor, "unit": unit, "bands": bands, "date": date, "class_field": class_field}

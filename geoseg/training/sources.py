@@ -35,6 +35,7 @@ class Source(Record):
         without_regions: Not these.
         splits: Only these; empty: all.
         every: Only each so-many-th image, for a quick look.
+        seeds: Worlds of each region, of simulated data.
     """
 
     data: str | None = None
@@ -50,6 +51,7 @@ class Source(Record):
     without_regions: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     every: int = 1
+    seeds: tuple[int, ...] = (0,)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Source:
@@ -135,7 +137,7 @@ def _origin(source: Source, bands: Sequence[str] | None) -> LabelledSet:
     if name.startswith(SIMULATED):
         from geoseg.datasets.simulated import simulated_set
 
-        return simulated_set(name.removeprefix(SIMULATED), bands=bands)
+        return simulated_set(name.removeprefix(SIMULATED), bands=bands, seeds=source.seeds)
     if source.sensor is None and source.unit is None:
         return open_data(name, root=source.root)
     return open_data(name, root=source.root, sensor=source.sensor, bands=source.bands or bands, unit=source.unit)
