@@ -1,0 +1,95 @@
+"""Held-out masks and probabilities as GeoTIFFs on the grid of their image."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geoseg.datasets.pair import Pair
+from geoseg.evaluation.predicting import Predicted
+from geoseg.products.codes import PROBABILITY, Legend, Meaning
+from geoseg.products.layer import ByteLayer
+from geoseg.products.raster import Band, write_cogs
+from geoseg.storage import whole_file, writing
+
+MASKS, PROBABILITIES = "masks", "probabilities"
+
+
+def file_stem(identity: str) -> str:
+    """An id as part of a file's name: what a path cannot hold becomes ``-``."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", identity).strip("-.") or "image"
+
+
+def write_held_out(
+    folder: Path, pair: Pair, predicted: Predicted, meaning: Meaning, tags: dict[str, str]
+) -> tuple[Path, Path]:
+    """Write ``masks/ID.tif`` and ``probabilities/ID.tif``, the files that ``geoseg map`` would write for this image.
+
+    An image with a place gives COGs there; one without gives plain GeoTIFFs without a coordinate system.
+
+    Args:
+        folder: Of the fold.
+        pair: Whose image was predicted.
+        predicted: What was said of it.
+        meaning: What class 1 is.
+        tags: Metadata of both files.
+
+    Returns:
+        The mask's path and the probability's.
+
+    Raises:
+        OutputNotWritableError: The folder cannot be written, or the disk is full.
+    """
+    stem = f"{file_stem(pair.id)}.tif"
+    mask, probability = folder / MASKS / stem, folder / PROBABILITIES / stem
+    files = {
+        mask: (predicted.mask, Legend.of(meaning, has_reference=False).band),
+        probability: (predicted.percent, PROBABILITY),
+    }
+    for path in files:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+    if pair.place is None:
+        for path, (codes, band) in files.items():
+            _write_plain(path, codes, band, tags)
+        return mask, probability
+    geobox = GeoBox(pair.shape, pair.place.transform, pair.place.crs)
+    with writing(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as work:
+        layers = {path: (_layer(Path(work), path, codes), band) for path, (codes, band) in files.items()}
+        write_cogs(layers, geobox, tags)
+    return mask, probability
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """A held-out mask or probability, uint8 (y, x)."""
+    with rasterio.open(path) as file:
+        codes: NDArray[np.uint8] = file.read(1)
+    return codes
+
+
+def _layer(work: Path, path: Path, codes: NDArray[np.uint8]) -> ByteLayer:
+    layer = ByteLayer.create(work / f"{path.parent.name}.raw", (codes.shape[0], codes.shape[1]))
+    layer.write(0, codes)
+    return layer
+
+
+def _write_plain(path: Path, codes: NDArray[np.uint8], band: Band, tags: dict[str, str]) -> None:
+    from rasterio.errors import NotGeoreferencedWarning
+
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": band.nodata, "compress": "deflate"}
+    import warnings
+
+    with whole_file(path) as part, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # that it lies nowhere is known
+        with rasterio.open(part, "w", width=codes.shape[1], height=codes.shape[0], **profile) as file:
+            file.write(codes, 1)
+            file.set_band_description(1, band.description)
+            if band.colours:
+                file.write_colormap(1, {code: (*colour, 255) for code, colour in band.colours.items()})
+            file.update_tags(**tags)

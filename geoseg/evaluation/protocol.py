@@ -1,0 +1,373 @@
+"""From labelled images and models to counts of every held-out image: the straight line of an evaluation.
+
+::
+
+    data -> folds -> (train) -> predict the whole image -> GeoTIFFs and exact counts -> result.json, fold by fold
+
+``result.json`` comes last, so that a fold that has one is done; a stopped evaluation goes on with the next, and inside
+a fold with the training's own last checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg import __version__
+from geoseg.datasets.pair import LabelledSet, Pair
+from geoseg.errors import NotTrainableError, OutputExistsError
+from geoseg.evaluation.boundary import BoundaryCounts
+from geoseg.evaluation.calibration import ProbabilityCounts
+from geoseg.evaluation.contenders import Entry, entries
+from geoseg.evaluation.cost import peak_memory, size_of
+from geoseg.evaluation.counts import Confusion
+from geoseg.evaluation.folds import (
+    Fold,
+    LabelFacts,
+    by_split,
+    check_classes,
+    few_shot,
+    label_facts,
+    leave_one_region_out,
+    scored_only,
+)
+from geoseg.evaluation.held_out import file_stem, write_held_out
+from geoseg.evaluation.plan import EvaluationPlan, Protocol
+from geoseg.evaluation.predicting import Predicted, predict_pair
+from geoseg.evaluation.records import ChipRecord, Costs, FoldRecord, read_fold, write_record
+from geoseg.models.bundle import CARD, WEIGHTS, sha256_of
+from geoseg.models.inference import Predictor
+from geoseg.models.network import resolve_device
+from geoseg.products.codes import Meaning
+from geoseg.products.run_record import installed_versions
+from geoseg.progress import Progress, Report, silent
+from geoseg.storage import whole_file
+from geoseg.training.crops import held
+from geoseg.training.finetune import RUN, finetune
+from geoseg.training.start import bundle_folder
+from geoseg.training.started import Started
+
+RESULT, TRAINED = "result.json", "trained.json"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fold of one contender.
+
+    Attributes:
+        entry: Who.
+        fold: On what.
+        folder: Where its bundle, masks and result lie.
+        fingerprint: Of everything that decides the result, the label's pixels included; images count by id and size.
+    """
+
+    entry: Entry
+    fold: Fold
+    folder: Path
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Every fold, done.
+
+    Attributes:
+        protocol: Which.
+        entries: In the order asked for.
+        folds: In that order, and each contender's in the order of its folds.
+        out: Folder of the results.
+    """
+
+    protocol: Protocol
+    entries: tuple[Entry, ...]
+    folds: tuple[FoldRecord, ...]
+    out: Path
+
+    def folder(self, record: FoldRecord) -> Path:
+        """Of a fold."""
+        return fold_folder(self.out, record.label, record.fold)
+
+
+def run_folds(
+    plan: EvaluationPlan,
+    protocol: Protocol,
+    out: Path,
+    *,
+    train: bool = True,
+    device: str = "auto",
+    overwrite: bool = False,
+    report: Report = silent,
+) -> Evaluated:
+    """Do every fold that is not done.
+
+    Args:
+        plan: Data and models.
+        protocol: ``split``, ``loro`` or ``fewshot``.
+        out: Folder of the results.
+        train: Networks learn in each fold. False: bundles and baselines are scored as they are.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        overwrite: Do again what was done with something else.
+        report: Told of every step.
+
+    Raises:
+        OutputExistsError: ``out`` holds folds of another evaluation, and nobody said to replace them.
+        NotTrainableError: A fold that nothing can be learned from; before any is trained.
+        GeosegError: What else stands in the way.
+    """
+    resolve_device(device)
+    everyone = entries(plan, train=train)
+    tasks = _tasks(plan, protocol, everyone, out, report)
+    finished = [read_fold(task.folder / RESULT) for task in tasks]
+    _check_out(tasks, finished, overwrite=overwrite)
+    records = []
+    for number, (task, known) in enumerate(zip(tasks, finished, strict=True)):
+        report(Progress("folds", number, len(tasks), "fold", f"{task.entry.label}: {task.fold.name}"))
+        if known is not None and known.fingerprint == task.fingerprint:
+            records.append(known)
+            continue
+        if number and tasks[number - 1].entry.data is not task.entry.data:
+            held.forget()
+        records.append(_do(task, device, report))
+    report(Progress("folds", len(tasks), len(tasks), "fold"))
+    return Evaluated(protocol, everyone, tuple(records), out)
+
+
+def fold_folder(out: Path, label: str, fold: str) -> Path:
+    """Where a fold's files lie."""
+    return out / file_stem(label) / f"fold-{file_stem(fold)}"
+
+
+def count(pair: Pair, truth: NDArray[np.int16], said: Predicted, files: tuple[str, str]) -> ChipRecord:
+    """Exact counts of a held-out image.
+
+    Args:
+        pair: Whose.
+        truth: Its label, int16 (y, x).
+        said: What was predicted, on the same grid.
+        files: Names of the mask and of the probability, relative to the fold's folder.
+    """
+    confusion = Confusion.of(truth, said.mask, 2)
+    outline = BoundaryCounts.of(truth, said.mask, classes=2)
+    calibration = ProbabilityCounts.of(truth, said.percent)
+    return ChipRecord(
+        id=pair.id,
+        region=pair.region,
+        split=pair.split,
+        matrix=tuple(tuple(int(each) for each in row) for row in confusion.matrix),
+        not_observed=confusion.not_observed,
+        boundary=(outline.predicted, outline.predicted_near, outline.labelled, outline.labelled_near),
+        cents=tuple(calibration.pixels.tolist()),
+        cents_of_class_1=tuple(calibration.positives.tolist()),
+        mask=files[0],
+        probability=files[1],
+        seconds=round(said.seconds, 4),
+        windows=said.windows,
+        findings=said.findings,
+    )
+
+
+def _tasks(
+    plan: EvaluationPlan, protocol: Protocol, everyone: Sequence[Entry], out: Path, report: Report
+) -> list[Task]:
+    """What is to be done, checked as far as it can be before anything is trained."""
+    # entries that are shown the same data share its folds, and so the images that are held in memory
+    looked_at: dict[int, tuple[dict[str, LabelFacts], tuple[Fold, ...]]] = {}
+    tasks = []
+    for entry in everyone:
+        if id(entry.data) not in looked_at:
+            looked_at[id(entry.data)] = label_facts(entry.data, report), _folds(plan, protocol, entry.data)
+        facts, folds = looked_at[id(entry.data)]
+        for fold in scored_only(folds) if entry.recipe is None else folds:
+            check_classes(fold, facts)
+            folder = fold_folder(out, entry.label, fold.name)
+            tasks.append(Task(entry, fold, folder, _fingerprint(entry, fold, facts)))
+    return tasks
+
+
+def _folds(plan: EvaluationPlan, protocol: Protocol, data: LabelledSet) -> tuple[Fold, ...]:
+    if protocol == "split":
+        return by_split(data, seed=plan.seed)
+    if protocol == "loro":
+        return leave_one_region_out(data, held_out=plan.held_out, seed=plan.seed)
+    return few_shot(data, plan.shots, plan.repeats, held_out=plan.held_out, seed=plan.seed)
+
+
+def _fingerprint(entry: Entry, fold: Fold, facts: dict[str, LabelFacts]) -> str:
+    folder = bundle_folder(entry.model)
+    start = sha256_of(folder / WEIGHTS) if folder else ""
+    recipe = entry.recipe.model_copy(update={"seed": fold.seed}).model_dump(mode="json") if entry.recipe else None
+    card = Predictor.of(folder or entry.model).card.model_dump(mode="json") if entry.recipe is None else None
+
+    def seen(data: LabelledSet | None) -> list[object]:
+        pairs = data.pairs if data else ()
+        return [(each.id, each.region, each.split, each.shape, facts[each.id].sha256) for each in pairs]
+
+    data = entry.data
+    parts: list[object] = [start, recipe, card, data.bands, data.unit, data.classes, data.meaning]
+    parts += [seen(fold.training), seen(fold.test)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _check_out(tasks: Sequence[Task], finished: Sequence[FoldRecord | None], *, overwrite: bool) -> None:
+    for task, known in zip(tasks, finished, strict=True):
+        other = known is not None and known.fingerprint != task.fingerprint
+        if not other:
+            other = (task.folder / RESULT).exists() and known is None
+        if not other and known is None:
+            stamp = _stamp(task.folder)
+            other = stamp is not None and stamp["fingerprint"] != task.fingerprint
+        if not other:
+            continue
+        if not overwrite:
+            raise OutputExistsError(
+                f"{task.folder} holds a fold that was done with other data, models or settings. "
+                "Choose another --out, or add --overwrite to do it again."
+            )
+        shutil.rmtree(task.folder)
+
+
+def _do(task: Task, device: str, report: Report) -> FoldRecord:
+    entry, fold = task.entry, task.fold
+    notes: list[str] = []
+    trained: dict[str, Any] = {}
+    if entry.recipe is not None:
+        trained = _trained(task, device, report)
+        notes += trained["notes"]
+        predictor = Predictor.of(task.folder, device)
+    else:
+        predictor = Predictor.of(bundle_folder(entry.model) or entry.model, device)
+        notes += _leaks(predictor, fold)
+    chips, costs = _scored(task, predictor, trained, report)
+    record = FoldRecord(
+        fingerprint=task.fingerprint,
+        label=entry.label,
+        mode=entry.mode,
+        model=entry.model,
+        data=entry.data.name,
+        sensor=entry.data.sensor,
+        bands=entry.data.bands,
+        classes=entry.data.classes,
+        fold=fold.name,
+        shots=fold.shots,
+        repeat=fold.repeat,
+        seed=fold.seed,
+        recipe=entry.recipe.model_dump(mode="json", exclude_defaults=True) if entry.recipe else {},
+        trained_on=tuple(pair.id for pair in fold.training.pairs) if fold.training and entry.recipe else (),
+        threshold_pct=predictor.card.threshold_pct,
+        chips=chips,
+        costs=costs,
+        versions=installed_versions(),
+        notes=tuple(notes),
+    )
+    write_record(task.folder / RESULT, record)
+    return record
+
+
+def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
+    """Train the fold's bundle, or find that it was; go on with a training that was stopped."""
+    stamp = _stamp(task.folder)
+    if stamp is not None and stamp.get("seconds") is not None and (task.folder / CARD).is_file():
+        return stamp
+    entry, fold = task.entry, task.fold
+    assert entry.recipe is not None and fold.training is not None
+    task.folder.mkdir(parents=True, exist_ok=True)
+    _write_stamp(task.folder, {"fingerprint": task.fingerprint})
+    recipe = entry.recipe.model_copy(update={"seed": fold.seed})
+
+    def told(event: Progress) -> None:
+        if event.step != "labels":  # they are held in memory by now
+            report(replace(event, note=f"{entry.label}: {fold.name}; {event.note}".removesuffix("; ")))
+
+    resume = Started.read(task.folder / RUN) is not None
+    try:
+        done = finetune(
+            fold.training, recipe, task.folder, resume=resume, overwrite=not resume, device=device, report=told
+        )
+    except NotTrainableError as error:
+        raise NotTrainableError(f"Fold {fold.name} of {entry.label}: {error}") from None
+    stamp = {
+        "fingerprint": task.fingerprint,
+        "seconds": done.seconds,
+        "parameters": done.parameters,
+        "trainable": done.trainable,
+        "notes": [f"{entry.label}, {fold.name}: {note}" for note in done.notes],
+    }
+    _write_stamp(task.folder, stamp)
+    return stamp
+
+
+def _stamp(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((folder / TRAINED).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "fingerprint" in found else None
+
+
+def _write_stamp(folder: Path, stamp: dict[str, Any]) -> None:
+    with whole_file(folder / TRAINED) as part:
+        part.write_text(json.dumps(stamp), "utf-8")
+
+
+def _leaks(predictor: Predictor, fold: Fold) -> list[str]:
+    """Say it where a bundle is judged on what it learned from."""
+    run = predictor.card.training
+    seen = {each.rpartition("/")[2] for each in (*run.trained_on, *run.validated_on)} if run else set()
+    known = sum(pair.id.rpartition("/")[2] in seen for pair in fold.test.pairs)
+    if not known:
+        return []
+    return [
+        f"{predictor.card.name} was trained on {known} of the {len(fold.test.pairs)} images of {fold.name}: "
+        "its scores there say nothing of new images."
+    ]
+
+
+def _scored(
+    task: Task, predictor: Predictor, trained: dict[str, Any], report: Report
+) -> tuple[tuple[ChipRecord, ...], Costs]:
+    fold, meaning = task.fold, predictor.card.meaning
+    chips, pixels, seconds = [], 0, 0.0
+    size = size_of(predictor.load())
+    with peak_memory(not predictor.on_cpu) as peak:
+        for number, pair in enumerate(fold.test.pairs):
+            report(Progress("score", number, len(fold.test.pairs), "image", f"{task.entry.label}: {fold.name}"))
+            said = predict_pair(predictor, pair)
+            files = _written(task, pair, said, meaning)
+            _, truth = held.read(pair)
+            chips.append(count(pair, truth, said, files))
+            pixels += said.mask.size
+            seconds += said.seconds
+    report(Progress("score", len(fold.test.pairs), len(fold.test.pairs), "image"))
+    costs = Costs(
+        parameters=trained.get("parameters", size.parameters),
+        trainable=trained.get("trainable"),
+        multiply_adds=size.multiply_adds,
+        counted_px=size.chip_px,
+        scored_px=pixels,
+        score_seconds=round(seconds, 4),
+        train_seconds=round(trained["seconds"], 2) if trained else None,
+        peak_memory=peak.bytes,
+        device="cpu" if predictor.on_cpu else "cuda",
+    )
+    return tuple(chips), costs
+
+
+def _written(task: Task, pair: Pair, said: Predicted, meaning: Meaning) -> tuple[str, str]:
+    tags = {
+        "TIFFTAG_SOFTWARE": f"geoseg {__version__}",
+        "GEOSEG_MODEL": task.entry.label,
+        "GEOSEG_IMAGE": pair.id,
+        "GEOSEG_HELD_OUT": task.fold.name,
+    }
+    if task.entry.data.simulated:
+        tags["GEOSEG_SIMULATED"] = "yes"
+    mask, probability = write_held_out(task.folder, pair, said, meaning, tags)
+    return mask.relative_to(task.folder).as_posix(), probability.relative_to(task.folder).as_posix()
