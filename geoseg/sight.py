@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 POINTWISE_PX = 2048
 """Pixel-by-pixel models share nothing between blocks: each is one tile, read once and never copied."""
-NETWORK_TILE_PX, NETWORK_BLOCK_PX = 512, 1024
-"""Blocks of overlapping chips share tiles: small ones, so that the two rows that are kept stay small."""
+NETWORK_TILE_PX, NETWORK_BLOCK_PX = 1024, 1024
+"""Blocks of overlapping chips share tiles, and two rows of them are kept."""
+WIDE_PX, NARROW_TILE_PX = 4096, 512
+"""Beyond this width two rows of such tiles would be too much memory; smaller ones cost a third more time to read."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Sight:
         return self._cube(self.earlier, bands, self.request.before)
 
     def _cube(self, found: Found, bands: tuple[str, ...], dates: Dates) -> Cube:
-        tile_px = POINTWISE_PX if self.card.chip_px is None else NETWORK_TILE_PX
+        tile_px = POINTWISE_PX if self.card.chip_px is None else _network_tile_px(int(self.grid.shape[1]))
         composite = self.request.composite
         return Cube.of(found.scenes, self.grid, bands, instant=dates.middle, composite=composite, tile_px=tile_px)
 
@@ -208,6 +210,11 @@ def bands_now(card: ModelCard) -> tuple[str, ...]:
 def bands_before(card: ModelCard) -> tuple[str, ...]:
     """Bands that a model reads of the dates before, by the names that scenes have for them."""
     return tuple(band.removeprefix(BEFORE) for band in card.bands if band.startswith(BEFORE))
+
+
+def _network_tile_px(width: int) -> int:
+    """Side of the tiles that blocks of overlapping chips are read from, on a grid of a width in pixels."""
+    return NETWORK_TILE_PX if width <= WIDE_PX else NARROW_TILE_PX
 
 
 def _check_sensor(request: Request, card: ModelCard) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geoseg import __version__
 from geoseg.clock import Clock
@@ -165,16 +166,22 @@ def _write_all(finished: Finished, part: Path, out: Path, clock: Clock, report: 
         part / SOURCE_TIF: (layers[SOURCE], scene_band(ids)),
     }
     standing = count(1)
+
+    def stands(path: Path) -> None:
+        report(Progress("write", next(standing), steps, "files", path.name))
+
     report(Progress("write", 0, steps, "files"))
-    write_cogs(
-        files, sight.grid, tags, done=lambda path: report(Progress("write", next(standing), steps, "files", path.name))
-    )
+    with ThreadPoolExecutor(1, "aside") as aside:  # beside the compression, which keeps no core busy to the end
+        drawn = aside.submit(lambda: write_preview(part / PREVIEW_PNG, _preview(finished)))
+        inputs = aside.submit(_inputs, finished)
+        write_cogs(files, sight.grid, tags, done=stands)
+        stands(drawn.result())
+        scenes = inputs.result()
+    outputs = {Path(name).stem: name for name in PRODUCTS if name != RUN_JSON}
+    digests = {key: digest(part / name) for key, name in outputs.items()}
     clock.lap("write")
-    report(Progress("write", 3, steps, "files", PREVIEW_PNG))
-    write_preview(part / PREVIEW_PNG, _preview(finished))
-    clock.lap("preview")
-    report(Progress("write", 4, steps, "files", RUN_JSON))
-    write_run(part / RUN_JSON, _record(finished, part, out, clock))
+    files_said = {"scenes": scenes, "outputs": outputs, "sha256": digests}
+    write_run(part / RUN_JSON, _record(finished, out, clock, files_said))
     return ids
 
 
@@ -214,15 +221,20 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _record(finished: Finished, part: Path, out: Path, clock: Clock) -> RunRecord:
-    sight, card = finished.sight, finished.sight.card
-    outputs = {Path(name).stem: name for name in PRODUCTS if name != RUN_JSON}
+def _inputs(finished: Finished) -> tuple[SceneUsed, ...]:
+    """What the map was made from, with the digests of local files."""
+    sight = finished.sight
     before = sight.imagery.before or (sight.imagery_before.now if sight.imagery_before else None)
-    scenes = [
+    return (
         *_used(sight.imagery.now, "input"),
         *(_used(before, "before") if before else ()),
         *(_scene(scene, "reference") for scene in finished.reference),
-    ]
+    )
+
+
+def _record(finished: Finished, out: Path, clock: Clock, files: Mapping[str, Any]) -> RunRecord:
+    """The run record; ``files`` is what it says of the scenes and of the products."""
+    sight, card = finished.sight, finished.sight.card
     left_out = [*sight.found.left_out, *(sight.earlier.left_out if sight.earlier else ())]
     return RunRecord(
         simulated=sight.simulated,
@@ -230,7 +242,6 @@ def _record(finished: Finished, part: Path, out: Path, clock: Clock) -> RunRecor
         request=sight.request.record(),
         class_1=finished.legend.meaning,
         grid=grid_record(sight.grid),
-        scenes=tuple(scenes),
         left_out=tuple(LeftOutScene(id=each.id, reason=each.reason) for each in left_out),
         failures=tuple(LeftOutScene(id=each.scene_id, reason=each.reason) for each in finished.failures),
         model=ModelUsed(
@@ -242,10 +253,9 @@ def _record(finished: Finished, part: Path, out: Path, clock: Clock) -> RunRecor
         threshold_pct=card.threshold_pct,
         shares=finished.shares.record(finished.legend),
         notes=finished.notes,
-        outputs=outputs,
-        sha256={key: digest(part / name) for key, name in outputs.items()},
         seconds=clock.seconds,
         started=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
+        **files,
     )
 
 

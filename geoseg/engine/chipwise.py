@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from geoseg.models.inference import Predictor
 
 Chip = tuple[Window, NDArray[np.float32]]
+Answer = tuple[Window, NDArray[np.float32]]
 
 
 class Chipwise:
@@ -37,7 +39,6 @@ class Chipwise:
     def __init__(self, predictor: Predictor, *, threads: int, batch_size: int) -> None:
         self._predictor = predictor
         self._batch_size = batch_size
-        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "chip", initializer=_prepared(predictor)) if predictor.on_cpu else None
 
     def __enter__(self) -> Self:
@@ -51,25 +52,30 @@ class Chipwise:
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def probabilities(self, chips: Iterable[Chip]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-        """Probability float32 (y, x) of each chip, NaN where not observed."""
-        return self._by_core(chips) if self._pool else self._by_batch(chips)
+    def probabilities(self, chips: Iterable[Chip]) -> Iterator[Answer]:
+        """Probability float32 (y, x) of each chip, NaN where not observed.
 
-    def _by_core(self, chips: Iterable[Chip]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-        assert self._pool is not None
-        chips = iter(chips)
-        while batch := list(islice(chips, 4 * self._threads)):  # bounded, so that a block's chips never all wait
-            yield from self._pool.map(self._one, batch)
+        On a CPU the threads take the chips up at once, whether or not anyone asks for an answer yet.
+        """
+        if self._pool is None:
+            return self._by_batch(chips)
+        return _in_turn(deque(self._pool.submit(self._one, chip) for chip in chips))
 
-    def _one(self, chip: Chip) -> tuple[Window, NDArray[np.float32]]:
+    def _one(self, chip: Chip) -> Answer:
         window, pixels = chip
         return window, self._predictor.probability(pixels[None])[0]
 
-    def _by_batch(self, chips: Iterable[Chip]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    def _by_batch(self, chips: Iterable[Chip]) -> Iterator[Answer]:
         chips = iter(chips)
         while batch := list(islice(chips, self._batch_size)):
             probability = self._predictor.probability(np.stack([pixels for _, pixels in batch]))
             yield from zip((window for window, _ in batch), probability, strict=True)
+
+
+def _in_turn(waiting: deque[Future[Answer]]) -> Iterator[Answer]:
+    """The answers in their order, each let go as soon as it is handed on."""
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _prepared(predictor: Predictor) -> Callable[[], None] | None:

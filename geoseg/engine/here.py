@@ -32,9 +32,14 @@ class Here:
 
     def run(self, work: Work, blocks: Iterable[Block]) -> Iterator[Outcome]:
         """Outcomes in the order of ``blocks``."""
+        begun: deque[Callable[[], Outcome]] = deque()
         with work.chipwise(self.threads) as chipwise:
             for block, pixels in self._read(work.imagery, blocks, shared=work.plan.y.overlap > 0):
-                yield work.predict(block, pixels, chipwise)
+                begun.append(work.begin(block, pixels, chipwise))
+                if len(begun) > 1:
+                    yield begun.popleft()()
+            while begun:
+                yield begun.popleft()()
 
     def survey(self, imagery: Imagery, blocks: Iterable[Block], look: Callable[[BlockPixels], T]) -> Iterator[T]:
         """``look`` at the pixels of every block, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,13 @@ class Work:
 
     def predict(self, block: Block, pixels: BlockPixels, chipwise: Chipwise) -> Outcome:
         """Predict and weigh the chips of a block that has been read."""
+        return self.begin(block, pixels, chipwise)()
+
+    def begin(self, block: Block, pixels: BlockPixels, chipwise: Chipwise) -> Callable[[], Outcome]:
+        """Hand in the chips of a block that has been read; what comes back waits for them and weighs them.
+
+        Begun before the block ahead is done, a block leaves no core idle while the other predicts the last chip.
+        """
         inside = (
             slice(block.y[0] - block.read_y[0], block.y[1] - block.read_y[0]),
             slice(block.x[0] - block.read_x[0], block.x[1] - block.read_x[0]),
@@ -92,9 +100,14 @@ class Work:
         partial = Partial.empty(self.plan, block, pixels.source[inside])
         # a chip without anything observed needs no answer: its pixels are 255 whatever the model says
         seen = (each for each in cut(self.plan, block, pixels.values) if not np.isnan(each[1][0]).all())
-        for window, probability in chipwise.probabilities(seen):
-            partial.add(self.plan, window, probability)
-        return Outcome(partial, pixels.failures)
+        answers, failures = chipwise.probabilities(seen), pixels.failures
+
+        def finish() -> Outcome:
+            for window, probability in answers:
+                partial.add(self.plan, window, probability)
+            return Outcome(partial, failures)
+
+        return finish
 
 
 def read_block(imagery: Imagery, readers: tuple[TileReader, ...], block: Block) -> BlockPixels:

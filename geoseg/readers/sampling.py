@@ -30,6 +30,9 @@ LATTICE = 16
 SNAP = 2.0**20
 """Source coordinates are rounded to a millionth of a pixel, so that the noise of a georeference is no shift."""
 
+STRIP_PX = 2**17
+"""Output pixels that are blended at a time."""
+
 OUTSIDE = 2
 """How far beyond the file a coordinate is kept; all that lies further out is as unobserved."""
 
@@ -257,14 +260,20 @@ def _corners(axis: NDArray[np.float64], span: Span) -> tuple[NDArray[np.intp], F
 
 def _blend_parallel(values: Floats, spans: tuple[Span, Span], where: Place) -> Floats:
     (row, wy), (col, wx) = (_corners(a, s) for a, s in zip((where.ys, where.xs), spans, strict=True))
-    wide = values[:, col]
-    wide *= 1 - wx
-    wide += values[:, col + 1] * wx
-    result = wide[row]
-    result *= (1 - wy)[:, None]
-    below = wide[row + 1]
-    below *= wy[:, None]
-    result += below
+    result = np.empty((len(row), len(col)), np.float32)
+    step = max(1, STRIP_PX // max(1, len(col)))
+    for top in range(0, len(row), step):  # strip by strip, so that what is made on the way stays in the cache
+        strip = slice(top, top + step)
+        first, last = int(row[strip].min()), int(row[strip].max()) + 2
+        part = values[first:last]
+        wide = part[:, col]
+        wide *= 1 - wx
+        wide += part[:, col + 1] * wx
+        upper = row[strip] - first
+        np.multiply(wide[upper], (1 - wy[strip])[:, None], out=result[strip])
+        below = wide[upper + 1]
+        below *= wy[strip, None]
+        result[strip] += below
     return result
 
 
