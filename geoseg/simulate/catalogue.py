@@ -22,7 +22,7 @@ from geoseg.simulate.facts import Region, region, regions, surfaces
 from geoseg.simulate.items import STAC_VERSION, Item
 from geoseg.storage import cache_folder, whole_file, whole_folder
 
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 """Raised whenever the code of this room changes what it writes."""
 STAMP = "made.json"
 

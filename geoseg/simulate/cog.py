@@ -16,7 +16,7 @@ LAYOUT = {
     "driver": "COG",
     "compress": "deflate",
     "predictor": "yes",
-    "blocksize": 256,
+    "blocksize": 512,
     "overview_resampling": "nearest",
 }
 

@@ -44,7 +44,7 @@ S2_OFFSET = 1000
 PLANETSCOPE_BANDS = ("blue", "green", "red", "nir")
 UDM2_BANDS = ("clear", "snow", "shadow", "haze_light", "haze_heavy", "cloud", "confidence", "unusable")
 AERIAL_BANDS = ("red", "green", "blue")
-PLANETSCOPE_PX, AERIAL_PX = 1023, 1020
+PLANETSCOPE_PX, AERIAL_PX = 801, 900
 PLANETSCOPE_DRIFT_M = -700.0
 """Half an hour earlier the clouds were elsewhere."""
 FINER = 2
@@ -98,7 +98,7 @@ class Scenes:
         assets = {}
         for polarisation, image in images.items():
             href = f"s1_{moment}_{polarisation}.tif"
-            write_cog(self.folder / href, _rounded(image), self.world.canvas, nodata=NODATA, names=[polarisation])
+            write_cog(self.folder / href, image, self.world.canvas, nodata=NODATA, names=[polarisation])
             raster = {"nodata": NODATA, "data_type": "float32"}
             title = f"{polarisation.upper()}: terrain-corrected gamma naught, linear power"
             assets[polarisation] = Asset(href, title, "data", self.world.canvas, raster=raster)
@@ -372,13 +372,6 @@ def scene_classes(above: Sky, seen: Mapping[str, Floats]) -> Codes:
     for least, code in ((0.06, 10), (0.25, 8), (0.6, 9)):
         classes = np.where(opacity > least, code, classes)
     return classes.astype(np.uint8)
-
-
-def _rounded(power: Floats) -> Floats:
-    """Twelve significant bits, 0.002 dB: speckle is no more exact, and the file is a third smaller."""
-    bits = power.view(np.int32)
-    rounded: Floats = ((bits + (1 << 10)) & ~((1 << 11) - 1)).view(np.float32)
-    return rounded
 
 
 def s2_numbers(reflectance: Floats) -> NDArray[np.uint16]:

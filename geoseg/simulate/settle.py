@@ -13,6 +13,9 @@ from geoseg.simulate.noise import hashed, stream
 
 Points = NDArray[np.float64]
 
+BULGES = (0.24, 0.15, 0.10, 0.06)
+"""Most by which each harmonic, from the 2nd on, moves a village's outline, as a share of its radius."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
@@ -46,12 +49,30 @@ class Parcels:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A village: where, how far, in which direction its streets run."""
+    """A village: where, how far, in which direction its streets run, and how its outline bulges.
+
+    Attributes:
+        x: Metres east of the canvas's left edge.
+        y: Metres south of its top edge.
+        radius_m: Mean distance from the middle to the outline.
+        angle: Direction of the streets, radians.
+        bulges: Share and phase (radians) by which the 2nd, 3rd... harmonic of the outline moves it outwards.
+    """
 
     x: float
     y: float
     radius_m: float
     angle: float
+    bulges: tuple[tuple[float, float], ...] = ()
+
+    def away(self, east: NDArray[np.floating], south: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Distance of places (metres from the middle) as a share of the way to the outline: 1 on it."""
+        around = np.arctan2(south, east)
+        reach = np.ones_like(around)
+        for waves, (share, phase) in enumerate(self.bulges, start=2):
+            reach += share * np.cos(waves * around + phase)
+        share_of_way: NDArray[np.floating] = np.hypot(east, south) / (self.radius_m * reach)
+        return share_of_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +160,7 @@ def settlements(region: Region, canvas: Canvas, fit: Mask) -> list[Settlement]:
         canvas: Grid of ``fit``.
         fit: bool (rows, cols), where a village may stand.
     """
-    rng = stream(region.seed, "settlements")
+    rng, shape = stream(region.seed, "settlements"), stream(region.seed, "outlines")
     candidates = np.argwhere(fit)
     if not len(candidates):
         return []
@@ -149,17 +170,22 @@ def settlements(region: Region, canvas: Canvas, fit: Mask) -> list[Settlement]:
         x, y = (col + 0.5) * canvas.pixel_m, (row + 0.5) * canvas.pixel_m
         inside = radius < x < canvas.width_m - radius and radius < y < canvas.height_m - radius
         if inside and all(np.hypot(x - s.x, y - s.y) > 1.2 * (radius + s.radius_m) for s in chosen):
-            chosen.append(Settlement(x, y, radius, rng.uniform(0, np.pi)))
+            chosen.append(Settlement(x, y, radius, rng.uniform(0, np.pi), _bulges(shape)))
         if len(chosen) == region.settlements.count:
             break
     return chosen
+
+
+def _bulges(rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+    """Higher harmonics weigh less, so that an outline is lobed, not frayed; together they stay below 0.6."""
+    return tuple((float(most * rng.uniform(0.5, 1)), float(rng.uniform(0, 2 * np.pi))) for most in BULGES)
 
 
 def density(settled: list[Settlement], x: Floats, y: Floats) -> Floats:
     """How much of a settlement a place is: 1 in the middle, 0.37 at its radius, 0 in the fields. float32."""
     dense = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=np.float32)
     for each in settled:
-        away = np.hypot(x - np.float32(each.x), y - np.float32(each.y)) / each.radius_m
+        away = each.away(x - np.float32(each.x), y - np.float32(each.y))
         dense = np.maximum(dense, np.exp(-(away**4)).astype(np.float32))
     return dense
 
@@ -171,7 +197,7 @@ def streets(region: Region, settled: list[Settlement], x: Floats, y: Floats) -> 
     for each in settled:
         cos, sin = np.float32(np.cos(each.angle)), np.float32(np.sin(each.angle))
         east, south = x - np.float32(each.x), y - np.float32(each.y)
-        near = np.hypot(east, south) < 1.25 * each.radius_m
+        near = each.away(east, south) < 1.25
         along, across = east * cos + south * sin, south * cos - east * sin
         grid = np.minimum(
             np.abs((across + row / 2) % row - row / 2), np.abs((along + column / 2) % column - column / 2)
@@ -187,16 +213,16 @@ def houses(region: Region, settled: list[Settlement]) -> Houses:
     weights = np.array(list(roofs.values())) / sum(roofs.values())
     middle, half, turn, roof, height = [], [], [], [], []
     for each in settled:
-        reach = int(1.3 * each.radius_m / pitch)
+        reach = int(1.3 * each.radius_m * (1 + sum(BULGES)) / pitch)
         v, u = np.mgrid[-reach:reach, -reach:reach].astype(np.float64)
         v, u = v.ravel() + 0.5, u.ravel() + 0.5
         v += rng.normal(0, 0.04, v.size)
         u += rng.normal(0, 0.10, u.size)
-        away = np.hypot(u, v) * pitch / each.radius_m
-        built = rng.random(u.size) < 0.92 * np.exp(-(away**4))
-        u, v = u[built] * pitch, v[built] * pitch
         cos, sin = np.cos(each.angle), np.sin(each.angle)
-        middle.append(np.stack([each.x + u * cos - v * sin, each.y + u * sin + v * cos], axis=1))
+        east, south = (u * cos - v * sin) * pitch, (u * sin + v * cos) * pitch
+        built = rng.random(u.size) < 0.92 * np.exp(-(each.away(east, south) ** 4))
+        u, v = u[built], v[built]
+        middle.append(np.stack([each.x + east[built], each.y + south[built]], axis=1))
         large = rng.random(len(u)) < 0.12
         length = np.where(large, rng.uniform(0.40, 0.46, len(u)), rng.uniform(0.22, 0.36, len(u))) * pitch
         width = np.where(large, rng.uniform(0.28, 0.34, len(u)), rng.uniform(0.16, 0.25, len(u))) * pitch

@@ -14,6 +14,8 @@ from geoseg.simulate.noise import fractal, stream
 STEP_M = 8.0
 """Points of a centre line lie this far apart: finer than a pixel."""
 Points = NDArray[np.float64]
+STEEPEST = 0.5
+"""Metres that a bank rises a metre away from the water: what loose slopes bear, about 27 degrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +191,17 @@ def _nearest(channels: list[Channel], canvas: Canvas) -> _Near:
 
 
 def _carved(ground: Floats, near: _Near) -> Floats:
-    """A parabolic bed below the normal level, and banks that come down to it over 25 m."""
+    """A parabolic bed below the normal level, and banks that come down to it over 25 m, or over a whole hillside.
+
+    Where a stream leaves the hills its banks would be cliffs of a hundred metres: no slope there is steeper than
+    ``STEEPEST``.
+    """
     inside = np.clip(1 - ((near.bank_m + near.half_width_m) / near.half_width_m) ** 2, 0, 1)
     bed = near.level_m - 0.15 - near.depth_m * inside
     bank = np.clip(near.bank_m / 25, 0, 1)
     above = ground - near.level_m
-    return np.where(near.bank_m < 0, bed, np.where(above > 0, near.level_m + above * bank, ground)).astype(np.float32)
+    banked = np.minimum(above * bank, STEEPEST * np.maximum(near.bank_m, 0))
+    return np.where(near.bank_m < 0, bed, np.where(above > 0, near.level_m + banked, ground)).astype(np.float32)
 
 
 def _with_dike(ground: Floats, near: _Near, region: Region) -> Floats:

@@ -23,6 +23,7 @@ from geoseg.simulate import ensure, region, regions
 from geoseg.simulate.facts import surfaces
 from geoseg.simulate.flood import fill
 from geoseg.simulate.radar import backscatter, with_speckle
+from geoseg.simulate.settle import density
 from geoseg.simulate.surface import look, truth
 from geoseg.simulate.world import SHALLOWEST_M, make_world
 
@@ -91,6 +92,31 @@ def test_the_same_version_writes_the_same_bytes(made, tmp_path):
     files = [path.relative_to(made) for path in made.rglob("*") if path.is_file()]
     assert sorted(files) == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
     assert [each for each in files if (made / each).read_bytes() != (tmp_path / each).read_bytes()] == []
+
+
+def test_five_regions_fit_into_150_megabytes(made):
+    """The largest of them is this one."""
+    assert sum(path.stat().st_size for path in (made / NAME).rglob("*") if path.is_file()) < 150e6 / 5
+
+
+def test_no_village_is_a_circle():
+    for name in ("urban", "arid"):
+        for village in make_world(region(name)).settled:
+            around = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+            x, y = (np.float32(village.radius_m) * each for each in (np.cos(around), np.sin(around)))
+            dense = density([village], x + np.float32(village.x), y + np.float32(village.y))
+            assert dense.max() - dense.min() > 0.2
+            assert village.away(np.zeros(1), np.zeros(1)) == 0
+
+
+def test_streams_leave_the_hills_without_cliffs():
+    """A stream's bank that rose to the hill's height within 25 m was a canyon that hid the water from the radar."""
+    world = make_world(region("arid"))
+    bank = (world.relief.bank_m > 0) & (world.relief.bank_m < 60)
+    slope = np.hypot(*np.gradient(world.relief.height_m, world.canvas.pixel_m))
+    assert slope[bank].max() < 0.6
+    hidden = backscatter(look(world, world.canvas)["flood"], region("arid"), 1).hidden
+    assert not hidden[bank].any()
 
 
 @given(arrays(np.float32, (12, 14), elements=st.floats(-2, 9, width=32)), st.floats(0, 8), st.floats(0, 4))
