@@ -121,7 +121,8 @@ class Crops(Dataset[Chip]):
         pair = int(np.searchsorted(self._starts, place, side="right")) - 1
         across = self.labels.cells[pair].shape[1]
         row, column = divmod(place - int(self._starts[pair]), across)
-        jitter = random.integers(-self.chip_px // 2, self.chip_px // 2 + 1, 2)
+        room = max(0, self.chip_px // 2 - CELL_PX // 2)  # all of the cell stays in the chip, so its labels do
+        jitter = random.integers(-room, room + 1, 2)
         return pair, (row * CELL_PX + CELL_PX // 2 + int(jitter[0]), column * CELL_PX + CELL_PX // 2 + int(jitter[1]))
 
     @cached_property
