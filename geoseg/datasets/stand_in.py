@@ -74,7 +74,7 @@ def write_stand_in(
         folder: Gets the files; one that is there is replaced.
         seeds: Worlds of each simulated region; ``floodplanet`` repeats its events with other worlds.
         chip_px: Side of a chip. The real ones have 1024 (FloodPlanet) and 1500 (Massachusetts, often cut to 256).
-        chips: Chips of an event, or of a tile, at most.
+        chips: Chips of a site, or of a tile, at most: those that hold most of both classes.
         worlds: Where simulated worlds are kept; None: the user's cache.
         report: Called with each world.
 
@@ -179,10 +179,16 @@ def _chips(
         rows, columns = rows // 2, columns // 2
         top, left = rows * (quarter // 2), columns * (quarter % 2)
     corners = [(top + y, left + x) for y in starts(rows, chip_px) for x in starts(columns, chip_px)]
-    for row, column in corners[:chips]:
-        geobox = grid[row : row + chip_px, column : column + chip_px]
+    windows = {(y, x): grid[y : y + chip_px, x : x + chip_px] for y, x in corners}
+    labels = {
+        corner: truth_of(scenes[first], "flood", geobox).compute(scheduler="synchronous")
+        for corner, geobox in windows.items()
+    }
+    # where both classes are: a small stand-in of dry corners would teach nothing
+    telling = sorted(corners, key=lambda corner: abs(float(labels[corner].mean()) - 0.5))[:chips]
+    for row, column in sorted(telling):
+        geobox, mask = windows[row, column], labels[row, column]
         images = {s: image_of(cube, geobox).compute(scheduler="synchronous") for s, cube in cubes.items()}
-        mask = truth_of(scenes[first], "flood", geobox).compute(scheduler="synchronous")
         yield row, column, Chip(images, mask, Place(str(geobox.crs), geobox.affine))
 
 
