@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "geoseg"
 LAYERS = [
     {"errors", "__init__"},
-    {"request", "scene", "grid", "storage", "progress", "clock", "allocator"},
+    {"request", "scene", "grid", "storage", "progress", "clock", "scrub", "allocator"},
     {"catalog"},
     {"search", "ingest", "readers", "chips", "models", "products", "simulate"},
     {"engine"},

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from geoseg.catalog.records import Record
+from geoseg.scrub import scrubbed, secrets_of
 from geoseg.storage import whole_file
 
 SCHEMA_VERSION = 1
-HIDDEN = "[hidden]"
 
 Role = Literal["input", "before", "reference"]
 
@@ -90,7 +88,7 @@ class RunRecord(Record):
     Attributes:
         schema_version: Of this record.
         simulated: The imagery is simulated.
-        command: Repeats the run.
+        command: Repeats the run from any folder: every path in it is absolute, as those of the scenes are.
         request: What was asked, as ``Request.record`` gives it.
         class_1: What code 1 of the mask is: ``flood`` or ``water``.
         grid: CRS, shape (rows, columns), transform and resolution in metres.
@@ -160,68 +158,3 @@ def digest(path: Path) -> str:
     """SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# -- nothing secret -----------------------------------------------------------------------------------------
-
-_URL = re.compile(r"(?i)[a-z][a-z0-9+.-]*://[^\s\"'<>]+")
-_USER = re.compile(r"(?<=://)[^/\s@]*@")
-_PAIR = re.compile(
-    r"(?i)\b(sig|signature|token|access_token|x-amz-[a-z-]+|api[-_]?key|apikey|password|passwd|secret)=[^&\s\"'<>]+"
-)
-_BEARER = re.compile(r"(?i)\b(bearer|basic|api-key) [\w.~+/=-]{6,}")
-_SECRET_NAME = re.compile(
-    r"(?i)(secret|token|passw|api_?key|access_key|subscription_key|credential|signature|_pat$|_sas$)"
-)
-_SECRET_KEY = re.compile(r"(?i)^(authorization|cookie|api[-_]?key|token|password|secret|signature|sig)$")
-MIN_SECRET = 6
-"""Shorter values are not secrets, and hiding them would tear holes into ordinary words."""
-
-
-def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Values of environment variables whose names say that they are secret, longest first."""
-    values = {value.strip() for name, value in environment.items() if _SECRET_NAME.search(name)}
-    return tuple(
-        sorted((value for value in values if len(value) >= MIN_SECRET), key=lambda value: (-len(value), value))
-    )
-
-
-def scrubbed(value: Any, secrets: tuple[str, ...] = ()) -> Any:
-    """Plain JSON values without query strings, user names in addresses, or any of ``secrets``, however deep.
-
-    Every address loses what follows its ``?`` or ``#``: a signature has many names, and no file of a catalogue that
-    geoseg reads is told apart by its query. Paths of ``/vsicurl/`` and its kin are addresses with a prefix.
-    """
-    if isinstance(value, str):
-        return _clean(value, secrets)
-    if isinstance(value, Mapping):
-        return {_clean(str(key), secrets): _member(str(key), each, secrets) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [scrubbed(each, secrets) for each in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value
-
-
-def _member(key: str, value: Any, secrets: tuple[str, ...]) -> Any:
-    return HIDDEN if _SECRET_KEY.match(key) and isinstance(value, str) and value else scrubbed(value, secrets)
-
-
-def _clean(text: str, secrets: tuple[str, ...]) -> str:
-    bare = _URL.sub(lambda match: _bare(match.group()), text)
-    bare = _BEARER.sub(rf"\1 {HIDDEN}", _PAIR.sub(rf"\1={HIDDEN}", bare))
-    for form in _forms(secrets):
-        bare = bare.replace(form, HIDDEN)
-    return bare
-
-
-def _bare(url: str) -> str:
-    return _USER.sub("", re.split(r"[?#]", url, maxsplit=1)[0])
-
-
-def _forms(secrets: tuple[str, ...]) -> Iterator[str]:
-    """Each secret as it is, and as an address or JSON would carry it."""
-    from urllib.parse import quote, quote_plus
-
-    for secret in secrets:
-        yield from sorted({secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}, key=len, reverse=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError
 from geoseg.readers.recipe import SceneRecipe
+from geoseg.scrub import scrubbed_text
 
 S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -63,22 +63,10 @@ HARMLESS = frozenset(GDAL_SETTINGS) | {
 }
 """Settings of the caller that may travel: how fast and how patiently to read. No name here can hold a secret."""
 
-_QUERY = re.compile(r"(?i)(\?|%3f)[^\s'\"]*")
-_USER = re.compile(r"(?<=://)[^/@\s]+@")
-_AUTHORIZATION = re.compile(
-    r"(?i)\b(authorization['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic|api-key|token)\s+)?[^\s,;]+"
-)
-_SCHEME = re.compile(r"(?i)\b(bearer|api-key)\s+[^\s,;]{8,}")
-_LONG_SECRET = re.compile(
-    r"(?i)((?:\b|_|-)(?:sig|token|signature|secret|api[-_]?key|access[-_]?key(?:[-_]id)?|key[-_]id|password|userpwd|"
-    r"credential|cookie|bearer)['\"]?)(=|%3d|:\s*)[^&\s'\"]+"
-)
-
 
 def scrubbed(text: str) -> str:
     """``text`` on one line without the query strings, user names and tokens that addresses may carry."""
-    plain = _USER.sub("", _QUERY.sub("", " ".join(text.split())))
-    return _LONG_SECRET.sub(r"\1\2...", _SCHEME.sub(r"\1 ...", _AUTHORIZATION.sub(r"\1...", plain)))
+    return scrubbed_text(" ".join(text.split()))
 
 
 class Scrubbing(logging.Filter):
