@@ -88,7 +88,7 @@ def simulated_set(
     is the truth, also under clouds (where the image is NaN), trees and between walls: water is flood, river, ponds
     and rice under water. ``aerial`` imagery is labelled with its buildings instead, and is of the flood's day only.
 
-    A world takes 10 to 20 s of one core and 30 to 40 MB on disk (all sensors), and is made once.
+    A world takes 10 to 20 s of one core and about 30 MB on disk (all sensors), and is made once.
 
     Args:
         sensor: ``s1``, ``s2``, ``planetscope`` or ``aerial``.

@@ -12,6 +12,7 @@ import rasterio
 from rasterio.transform import from_origin
 from shapely.geometry import box
 
+from geoseg.datasets.cache import cached
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.datasets.scenes import labelled_scenes
 from geoseg.errors import BadOptionError, NoScenesError, NotTrainableError, ReadError
@@ -190,3 +191,17 @@ def test_labels_that_teach_nothing(tmp_path):
     over = drawn(tmp_path / "over.gpkg", (10, 20, 15, "water"), (40, 20, 15, "dry"), (50, 20, 15, "water"))
     made = labelled_scenes(over, [catalog], sensor="s1")
     assert any("overlap on 75 pixels" in note for note in made.notes)
+
+
+def test_a_cached_scene_is_not_read_again(tmp_path):
+    write_scene(tmp_path / "a.tif")
+    catalog = catalogued(tmp_path / "catalog", tmp_path / "a.tif")
+    labels = drawn(tmp_path / "l.gpkg", (10, 20, 15, "water"), (40, 30, 5, "dry"))
+    made = labelled_scenes(labels, [catalog], sensor="s1", tile_px=64)
+    image, mask = made.pairs[0].read()
+    kept = cached(made, tmp_path / "cache")
+    kept.pairs[0].read(slice(0, 5))
+    (tmp_path / "a.tif").unlink()
+    again = kept.pairs[0].read()
+    np.testing.assert_array_equal(again[0], image)
+    np.testing.assert_array_equal(again[1], mask)
