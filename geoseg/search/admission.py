@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from geoseg.catalog.collections import Collection, Refused, collection
 from geoseg.errors import UnsafeHrefError
@@ -15,7 +16,7 @@ from geoseg.scene import LeftOut, Scene
 from geoseg.search.attribution import UnattributedError, read_assets, record_of
 from geoseg.search.footprint import area_shape, footprint_of
 from geoseg.search.offer import Offer, Query
-from geoseg.search.trust import carries_token, checked_href, host_of, on_hosts, without_query
+from geoseg.search.trust import carries_token, checked_href, host_of, leads_home, on_hosts, without_query
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -237,6 +238,10 @@ def _checked(href: object, offer: Offer, record: Collection, *, opened: bool) ->
     remote = safe.startswith(("http:", "https:", "s3:"))
     if opened and remote and offer.record is not None and not on_hosts(safe, record.hosts):
         raise UnsafeHrefError(f"Its files lie on {host_of(safe)}, which is no host of {offer.record}")
+    if opened and not offer.trust.local and safe.startswith(("http:", "https:")):
+        host = (urlsplit(safe).hostname or "").lower()
+        if host != offer.trust.host and leads_home(host):
+            raise UnsafeHrefError(f"Its files on {host} lead to this machine or to a network behind it")
     return safe
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from geoseg.catalog.collections import Collection, PlanetData, Refused, StacApi, collection, collections
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.catalog.sensors import sensors
 from geoseg.errors import BadOptionError, CatalogError, GeosegError, NoScenesError, SearchFailedError
-from geoseg.request import Area, Dates
+from geoseg.request import Area, BBox, Dates
 from geoseg.scene import Found, LeftOut, Scene
 from geoseg.search.admission import Gate
 from geoseg.search.offer import MOST_ITEMS, Offer, Query, too_many
@@ -17,6 +18,7 @@ from geoseg.search.place import Place, names, place_of
 from geoseg.search.reprocessed import without_older
 from geoseg.search.trust import Trust
 
+WORLD = Area((-180.0, -90.0, 180.0, 90.0), "-180,-90,180,90")
 LOOK_AROUND_DAYS = 60
 """How far from the dates one looks for others to offer where there is no scene."""
 
@@ -197,7 +199,50 @@ def _from_web(url: str, query: Query) -> Iterator[Offer]:
 def _nothing(place: Place, query: Query, found: Found) -> str:
     """What was asked for, why what was seen is left out, and the dates that would have something."""
     said = f"No {query.subject} scene of {place.shown} for {query.area.source} on {query.dates}.{_first_reason(found)}"
-    return f"{said} {_other_dates(place, query)}"
+    return " ".join(part for part in (said, _other_dates(place, query), _holdings(place, query)) if part)
+
+
+def _holdings(place: Place, query: Query) -> str:
+    """What a local catalogue has instead, all of which is known: other places, other dates, other sensors."""
+    if place.kind not in ("json", "parquet"):
+        return ""
+    held = _anywhere(place, query)
+    if not held:
+        others = [name for name in sensors() if name != query.sensor and _anywhere(place, replace(query, sensor=name))]
+        return f"It holds {' and '.join(others)}, and nothing of {query.subject}." if others else "It holds no scenes."
+    west, south, east, north = _around(held)
+    days = sorted({scene.time.date() for scene in held})
+    when = f"of {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
+    count = "1 scene" if len(held) == 1 else f"{len(held)} scenes"
+    said = f"It holds {count} of {query.subject}, {when}, within {west:.4f},{south:.4f},{east:.4f},{north:.4f}."
+    if _looks_swapped(query.area, held):
+        said += " Your box with latitude and longitude swapped lies on them: the order is W,S,E,N."
+    return said
+
+
+def _anywhere(place: Place, query: Query) -> tuple[Scene, ...]:
+    """All scenes of a query, wherever and whenever; none where that cannot be told."""
+    try:
+        return _answer(place, replace(query, area=WORLD, dates=None, max_cloud_pct=None)).scenes
+    except GeosegError:
+        return ()  # a hint is not worth an error
+
+
+def _around(scenes: Sequence[Scene]) -> BBox:
+    wests, souths, easts, norths = zip(*(scene.bbox for scene in scenes), strict=True)
+    return min(wests), min(souths), max(easts), max(norths)
+
+
+def _looks_swapped(area: Area, scenes: Sequence[Scene]) -> bool:
+    """A box that touches none of the scenes, and with its axes swapped does."""
+    west, south, east, north = area.bbox
+    if area.polygon is not None or any(_overlap(scene.bbox, area.bbox) for scene in scenes):
+        return False
+    return any(_overlap(scene.bbox, (south, west, north, east)) for scene in scenes)
+
+
+def _overlap(one: BBox, other: BBox) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
 
 
 def _first_reason(found: Found) -> str:

@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit, urlunsplit
 
@@ -112,6 +113,25 @@ def is_public(host: str) -> bool:
         return number.is_global and not number.is_multicast
     name = host.rstrip(".")
     return "." in name and name not in LOOPBACK_NAMES and not name.endswith(PRIVATE_SUFFIXES)
+
+
+def leads_home(host: str) -> bool:
+    """A name that is looked up to an address of this machine or of the networks behind it.
+
+    A name that cannot be looked up leads nowhere: where a proxy reaches out, it alone knows names, and elsewhere the
+    reading says so. What a name leads to may change before the file is opened, and a server may redirect: the library
+    that reads (GDAL 3.10) has no setting against either, so this stops a careless catalogue and not every hostile one.
+    """
+    return any(not is_public(address) for address in _looked_up(host))
+
+
+@lru_cache(maxsize=256)
+def _looked_up(host: str) -> tuple[str, ...]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple(sorted({str(entry[4][0]) for entry in found}))
 
 
 def on_hosts(href: str, hosts: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ from pystac_client.stac_api_io import StacApiIO
 from urllib3.util.retry import Retry
 
 from geoseg.errors import SearchFailedError
-from geoseg.search.trust import Trust, is_loopback, is_public
+from geoseg.search.trust import Trust, is_loopback, is_public, leads_home
 
 TIMEOUT_S = (10.0, 60.0)
 LARGEST_ANSWER = 64 * 2**20
@@ -86,7 +86,7 @@ class BoundedIO(StacApiIO):  # type: ignore[misc]  # pystac-client is untyped he
         host = (parts.hostname or "").lower()
         known = host == self.trust.host or (self.trust.local and is_loopback(host))
         plain = parts.scheme in ("http", "https") and parts.username is None
-        if not plain or not (known or is_public(host)):
+        if not plain or not (known or (is_public(host) and not leads_home(host))):
             raise SearchFailedError(
                 f"{self.trust.host} sends the search on to {host or 'no host'}, where it will not go."
             )

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import pickle
+import socket
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stac_samples import with_href
 
-from geoseg.errors import UnsafeHrefError
-from geoseg.search.trust import Trust, carries_token, checked_href, is_public, on_hosts
+from geoseg.errors import SearchFailedError, UnsafeHrefError
+from geoseg.request import Area, Dates
+from geoseg.scene import LeftOut, Scene
+from geoseg.search import trust as gate
+from geoseg.search.admission import Gate
+from geoseg.search.offer import Offer, Query
+from geoseg.search.trust import Trust, carries_token, checked_href, is_public, leads_home, on_hosts
+from geoseg.search.web import BoundedIO
 
 REMOTE = Trust(local=False, host="stac.example.org")
 LOCAL = Trust(local=True)
@@ -177,3 +185,60 @@ def test_tokens_are_seen(query, secret):
 )
 def test_hosts_of_a_record(href, fits):
     assert on_hosts(href, ("*.blob.core.windows.net", "s3://eodata")) is fits
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """A resolver that knows these names, and no other."""
+    known: dict[str, list[str]] = {}
+
+    def lookup(host, *args, **options):
+        if host not in known:
+            raise socket.gaierror("unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in known[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    gate._looked_up.cache_clear()
+    yield known
+    gate._looked_up.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "home"),
+    [
+        (["127.0.0.1"], True),
+        (["10.1.2.3"], True),
+        (["169.254.169.254"], True),
+        (["fe80::1%eth0"], True),
+        (["::ffff:192.168.0.1"], True),
+        (["93.184.216.34", "192.168.7.7"], True),
+        (["93.184.216.34", "2606:2800:220:1::1"], False),
+    ],
+)
+def test_a_name_is_judged_by_where_it_leads(names, addresses, home):
+    names["files.example.org"] = addresses
+    assert leads_home("files.example.org") is home
+
+
+def test_a_name_that_nobody_knows_leads_nowhere(names):
+    assert not leads_home("gone.example.org")
+
+
+def test_files_of_a_remote_catalogue_may_not_lead_home(names):
+    """The same item of a catalogue that this person made is theirs to point where they like."""
+    names["files.example.org"] = ["192.168.1.5"]
+    scene = with_href("https://files.example.org/B03.tif")
+    query = Query(Area.from_bbox((8.2, 11.2, 8.6, 11.6)), Dates.parse("2024-05-01/2024-05-08"), "s2")
+    verdicts = [
+        Gate.of(query).admit(Offer(scene, "https://stac.example.org/a", trust))
+        for trust in (Trust(local=False, host="stac.example.org"), Trust(local=True))
+    ]
+    assert isinstance(verdicts[0], LeftOut)
+    assert "files.example.org lead to this machine or to a network behind it" in verdicts[0].reason
+    assert isinstance(verdicts[1], Scene)
+
+
+def test_a_search_is_not_sent_home(names):
+    names["inner.example.org"] = ["10.0.0.1"]
+    with pytest.raises(SearchFailedError, match=r"sends the search on to inner\.example\.org"):
+        BoundedIO(Trust(local=False, host="stac.example.org"))._check("https://inner.example.org/search")
