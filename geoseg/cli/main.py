@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from geoseg import __version__
-from geoseg.cli import catalog, demo, doctor, finetune, map_, models, scenes
+from geoseg.cli import catalog, demo, doctor, evaluate, finetune, map_, models, scenes
 from geoseg.errors import GeosegError, UsageError
 
 # typer carries its own click, or imports it: its exceptions are reached through the one that typer names
@@ -42,6 +42,7 @@ def root(
 app.command("map", no_args_is_help=True, epilog=map_.EPILOG)(map_.map_)
 app.command("scenes", no_args_is_help=True)(scenes.scenes)
 app.command("finetune", no_args_is_help=True, epilog=finetune.EPILOG)(finetune.finetune)
+app.command("evaluate", no_args_is_help=True, epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(models.app, name="models")
 app.command("demo")(demo.demo)
