@@ -105,6 +105,21 @@ class UsableData(Record):
 
 Validity = Annotated[SceneClasses | UsableData, Field(discriminator="kind")]
 
+
+class Clipped(Record):
+    """A product's lowest number that is not fill: where all these bands are at it, they measured nothing.
+
+    Attributes:
+        bands: Sensor bands that real ground and water never leave dark together.
+        at: Physical value that the producer clips at.
+        reach_px: The producer's resampling mixed such pixels into neighbours this far away.
+    """
+
+    bands: tuple[str, ...] = Field(min_length=1)
+    at: float
+    reach_px: int = Field(default=0, ge=0, le=8)
+
+
 # -- the record -----------------------------------------------------------------------------------------------
 
 
@@ -132,6 +147,7 @@ class Collection(Record):
         nodata: Digital number that means "not observed" where neither item nor file says so.
         radiometry: Digital numbers to physical quantities.
         validity: What is hidden beyond nodata.
+        clipped: Numbers that are no measurement although they are no fill.
         licence: As the provider states it.
         attribution: Whom a map must name.
     """
@@ -148,6 +164,7 @@ class Collection(Record):
     nodata: float | None = None
     radiometry: Radiometry
     validity: Validity | None = None
+    clipped: Clipped | None = None
     licence: str
     attribution: str
 

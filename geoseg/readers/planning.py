@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from geoseg.catalog.collections import Collection, SceneClasses, collection, collections
 from geoseg.catalog.sensors import sensor
-from geoseg.errors import ReadError
+from geoseg.errors import MissingBandError, ReadError
 from geoseg.readers.bands import assets_of, band_source
 from geoseg.readers.radiometry import conversion
 from geoseg.readers.recipe import BandRecipe, MaskRecipe, SceneRecipe
@@ -16,6 +16,9 @@ from geoseg.scene import Scene
 
 OWN_MASKS = ("udm2", "udm", "scl")
 """Masks that a person's own item may bring, the most telling first."""
+
+ROUNDING = 1e-6
+"""A scale such as 0.0001 is no binary number: its first step may lie a hair above."""
 
 
 def recipe_for(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
@@ -29,6 +32,7 @@ def recipe_for(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
     record = collection(scene.collection)
     recipes = _at_the_door(scene, record, tuple(_band(scene, record, band) for band in bands))
     masks, notes = _masks(scene, record)
+    masks += _clipped(scene, record)
     return SceneRecipe(
         id=scene.id,
         time=scene.time,
@@ -90,6 +94,25 @@ def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskRecipe, ...], tu
     if expected is None:
         return (), ()
     return (), (f"Scene {scene.id} has no {expected.asset} layer: its clouds and shadows are not masked.",)
+
+
+def _clipped(scene: Scene, record: Collection) -> tuple[MaskRecipe, ...]:
+    """What the record says of clipped numbers, for a scene that holds all those bands in one file."""
+    rule = record.clipped
+    if rule is None:
+        return ()
+    try:
+        places = [band_source(scene, record, band) for band in rule.bands]
+    except MissingBandError:
+        return ()
+    if len({place.asset for place in places}) > 1:
+        return ()
+    asset = assets_of(scene)[places[0].asset]
+    lowest = []
+    for place in places:
+        numbers = conversion(scene, record, asset, place.index)
+        lowest.append((place.index, (rule.at * (1 + ROUNDING) - numbers.offset) / numbers.scale))
+    return (MaskRecipe("clipped", str(asset["href"]), lowest=tuple(lowest), reach_px=rule.reach_px),)
 
 
 def _own_mask(name: str, href: str) -> MaskRecipe:

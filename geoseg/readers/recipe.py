@@ -61,14 +61,19 @@ class MaskRecipe:
     """A layer that says which pixels were seen.
 
     Attributes:
-        kind: ``scl`` for Sentinel-2 scene classes, ``udm`` for Planet's unusable data masks, old (bits) or new (bands).
+        kind: ``scl`` for Sentinel-2 scene classes, ``udm`` for Planet's unusable data masks, old (bits) or new (bands),
+            ``clipped`` for an image whose bands are all at the product's lowest number where they saw nothing.
         href: Its file, unsigned.
-        hidden: Scene classes that were not observed; unused by ``udm``.
+        hidden: Scene classes that were not observed; used by ``scl``.
+        lowest: Place (1-based) of each band and the highest number that counts as clipped; used by ``clipped``.
+        reach_px: Pixels of the file, to every side, that such a place spoils; used by ``clipped``.
     """
 
-    kind: Literal["scl", "udm"]
+    kind: Literal["scl", "udm", "clipped"]
     href: str
     hidden: tuple[int, ...] = ()
+    lowest: tuple[tuple[int, float], ...] = ()
+    reach_px: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_scenes import codes, looked_up
+from scipy.ndimage import maximum_filter
 from skimage.io import imread
 
 HIDDEN_SCL = (0, 1, 3, 8, 9, 10)
@@ -71,13 +72,19 @@ def radiance_factors(path: Path) -> dict[int, float]:
 
 
 def test_deering_says_nothing_outside_its_26_per_cent(deering, data):
-    """Nodata 0 and every bit of the UDM are not observed, and nothing else is."""
+    """Not observed: nodata 0, every bit of the UDM, and the rim that the visible bands did not see; nothing else."""
     folder = data / "planetscope" / "deering"
     image, sure = looked_up(folder / "20160909_213104_0e19_3B_AnalyticMS_SR_clip.tif", deering["flood"], outside=0)
     udm, _ = looked_up(folder / "20160909_213104_0e19_3B_AnalyticMS_DN_udm_clip.tif", deering["flood"], outside=1)
-    hidden = (image[[1, 3]] == 0).any(axis=0) | (udm[0] != 0)
-    assert ((codes(deering["flood"]) == 255) == hidden)[sure].all()
-    assert 70 < deering["shares_pct"]["not_observed"] < 76
+    rim = maximum_filter((image[:3] == 1).all(axis=0), 5)
+    hidden = (image[[1, 3]] == 0).any(axis=0) | (udm[0] != 0) | rim
+    inside = sure & ~maximum_filter(~sure, 5)
+    assert rim[inside].sum() > 10_000
+    assert ((codes(deering["flood"]) == 255) == hidden)[inside].all()
+    water = codes(deering["flood"]) == 1
+    assert not (water & maximum_filter(rim, 9)).any(), "ringing beside the rim is no water"
+    assert water.sum() > 900
+    assert 70 < deering["shares_pct"]["not_observed"] < 78
     assert any("not observed" in note for note in deering["notes"])
 
 

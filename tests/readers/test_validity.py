@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geoseg.catalog.collections import collection
 from geoseg.readers.planning import scene_classes
@@ -63,3 +65,31 @@ def test_the_new_mask_is_told_by_its_bands_and_shows_what_is_clear_and_usable(tm
 
 def test_the_classes_a_persons_own_mask_is_read_with_are_the_catalogues():
     assert scene_classes().hidden == collection("planetary-computer/sentinel-2-l2a").validity.hidden
+
+
+def clipped_recipe(path):
+    return MaskRecipe("clipped", str(path), lowest=((1, 1.0), (2, 1.0), (3, 1.0)), reach_px=2)
+
+
+def test_visible_bands_that_are_all_clipped_measured_nothing_and_spoil_two_pixels_beside(tmp_path):
+    bands = np.full((4, 9, 40), 500, dtype=np.uint16)
+    bands[:3, 4, 20] = 1
+    bands[:2, 4, 30] = 1  # two of three: dark water may do that
+    bands[:, :, 0] = 0  # fill is another matter
+    path = write(tmp_path / "sr.tif", bands, grid(9, 40), nodata=0)
+    whole = read_mask(str(path), clipped_recipe(path), Sight(grid(9, 40), (0, 9), (0, 40)))
+    hidden = np.argwhere(whole == 0)
+    assert (hidden.min(axis=0).tolist(), hidden.max(axis=0).tolist(), len(hidden)) == ([2, 18], [6, 22], 25)
+
+
+@given(st.integers(0, 8), st.integers(1, 9), st.integers(0, 39), st.integers(1, 40))
+def test_what_clipping_hides_does_not_change_with_the_window(tmp_path_factory, row, rows, col, cols):
+    bands = np.where(np.random.default_rng(5).random((3, 9, 40)) < 0.4, 1, 500).astype(np.uint16)
+    path = tmp_path_factory.getbasetemp() / "clipped.tif"
+    if not path.exists():
+        write(path, bands, grid(9, 40))
+    (bottom, right), mask = (min(9, row + rows), min(40, col + cols)), clipped_recipe(path)
+    whole = read_mask(str(path), mask, Sight(grid(9, 40), (0, 9), (0, 40)))
+    part = read_mask(str(path), mask, Sight(grid(9, 40), (row, bottom), (col, right)))
+    assert 0 < whole.mean() < 1
+    np.testing.assert_array_equal(part, whole[row:bottom, col:right])
