@@ -53,7 +53,7 @@ class TrainingRun(Record):
         seconds: Wall time.
         device: What computed.
         versions: Of geoseg, its commit where it is known, torch and Python.
-        data_sha256: Over the ids and bands of everything it saw, in order.
+        data_sha256: Over the ids, sizes and bands of everything it saw, in order, and the labels it learned from.
         scores_mean: What the names under ``scores`` stand for.
     """
 

@@ -45,7 +45,7 @@ def finetune(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Network to train, or a bundle to go on from (default: the sensor's).", metavar="NAME|FOLDER"
+            help="Network to train, or a bundle to go on from (default: a small U-Net).", metavar="NAME|FOLDER"
         ),
     ] = None,
     decoder: Annotated[
@@ -66,7 +66,7 @@ def finetune(
     unit: Annotated[str | None, typer.Option(help="Of a plain folder: reflectance, dB or unitless.")] = None,
     date: Annotated[str | None, typer.Option(help="Dates that --labels hold for.", metavar="YYYY-MM-DD[/...]")] = None,
     class_field: Annotated[str, typer.Option(help="Field of --labels that holds the class.")] = "class",
-    shots: Annotated[int | None, typer.Option(min=1, help="Learn from so many images, drawn by --seed.")] = None,
+    shots: Annotated[int | None, typer.Option(min=1, help="Use only so many images, drawn by --seed.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random (default 0).")] = None,
     freeze: Annotated[
         str | None,

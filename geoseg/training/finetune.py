@@ -90,7 +90,7 @@ def finetune(
     out, device = Path(out), str(resolve_device(device))
     halves = split_off(data, recipe, validation)
     labels = LabelMap.of(halves.training, report)
-    started = Started.of(halves, recipe)
+    started = Started.of(halves, recipe, labels, devices)
     _check_out(out, started, resume=resume, overwrite=overwrite)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -99,7 +99,7 @@ def finetune(
         numbers = [each.numel() for each in module.parameters()]
         learning = [each.numel() for each in module.parameters() if each.requires_grad]
         started.write(out / RUN)
-        loop = Loop(halves, labels, recipe, out / RUN, device, devices)
+        loop = Loop(halves, labels, recipe, out / RUN, device, devices, card.chip_px)
         kept = loop.run(module, card, resume=resume, report=report)
     merge_adapters(module)
     card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})
@@ -120,7 +120,7 @@ def _limit(module: nn.Module, recipe: Recipe) -> None:
 
 
 def _check_out(out: Path, started: Started, *, resume: bool, overwrite: bool) -> None:
-    if "LOCAL_RANK" in os.environ:
+    if os.environ.get("LOCAL_RANK", "0") != "0":
         return  # another device's process of a run that has been checked
     stopped = Started.read(out / RUN)
     if resume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import signal
@@ -18,12 +19,14 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 from torch.utils.data import DataLoader
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.errors import NotTrainableError
 from geoseg.progress import Progress, Report
-from geoseg.storage import writing
+from geoseg.storage import whole_file, writing
 from geoseg.training.crops import Chip, Crops, LabelMap, Tiles
 from geoseg.training.held_out import Halves
 from geoseg.training.learner import SCORE, Learner
@@ -86,7 +89,34 @@ class Rounds(pl.LightningDataModule):  # type: ignore[misc]
         if self._tiles is None:
             return []
         mine = range(trainer.global_rank, len(self._tiles), trainer.world_size)
+        if len(self._tiles) < trainer.world_size:
+            mine = range(len(self._tiles))  # a device without any would not come to count with the others: all see all
         return DataLoader(torch.utils.data.Subset(self._tiles, list(mine)), batch_size=self._recipe.batch_size)
+
+
+class WholeFiles(TorchCheckpointIO):  # type: ignore[misc]
+    """Checkpoints that are there or not. Lightning's own pass through /tmp, and a copy from there may stop half-way."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write it beside the one that is there, then in its place.
+
+        Raises:
+            OutputNotWritableError: It could not be written; the one that was there still is.
+        """
+        del storage_options
+        content = io.BytesIO()  # torch says of a full disk only that it failed, an operating system says why
+        torch.save(checkpoint, content)
+        with whole_file(Path(path)) as part:
+            part.write_bytes(content.getbuffer())
+
+
+class Patience(EarlyStopping):  # type: ignore[misc]
+    """Stops where there is nothing to gain, also when the run was killed between that and its bundle."""
+
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """A resumed run that had stopped by itself does not go on."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 @dataclass
@@ -129,9 +159,23 @@ class Told(Callback):  # type: ignore[misc]
         seen = {key: round(float(value), 6) for key, value in trainer.callback_metrics.items()}
         line = {"step": float(trainer.global_step), **seen}
         if self.history and self.history[-1]["step"] == line["step"]:
-            self.history[-1] |= line  # a resumed run ends its last round once more, with nothing to tell
+            self.history[-1] |= line  # the validation has told of this round already
         else:
             self.history.append(line)
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Write that the round is over.
+
+        Lightning saves while it still ends the round. A run that is resumed from that ends it once more, and one
+        without validation learns from another chip of it first.
+        """
+        del trainer, pl_module
+        loops = checkpoint["loops"]["fit_loop"]
+        rounds, steps = loops["epoch_progress"], loops["epoch_loop.batch_progress"]
+        for count in (rounds["total"], rounds["current"]):
+            count["completed"] = count["processed"] = count["ready"]
+        steps["current"] = dict.fromkeys(steps["current"], 0)
+        steps["is_last_batch"] = False
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know."""
@@ -172,6 +216,7 @@ class Loop:
         folder: Of the run: checkpoints and logs.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         devices: How many; more than one: data-parallel.
+        own_px: Side of the chips that the network is made for; None: any.
     """
 
     halves: Halves
@@ -180,6 +225,7 @@ class Loop:
     folder: Path
     device: str = "cpu"
     devices: int = 1
+    own_px: int | None = None
 
     @property
     def steps(self) -> int:
@@ -196,6 +242,7 @@ class Loop:
         Raises:
             KeyboardInterrupt: A person stopped it; what it learned until the last round is kept for ``resume``.
             OutputNotWritableError: A checkpoint could not be written; the last good one is still there.
+            NotTrainableError: The weights grew until they were no numbers.
         """
         validation = self.halves.validation
         told = Told(report, self.steps)
@@ -205,7 +252,9 @@ class Loop:
         last = self.folder / LAST
         with quietly(), _stoppable(), writing(last):
             trainer = self._trainer(told, validated=validation is not None)
-            trainer.fit(learner, datamodule=rounds, ckpt_path=last if resume and last.is_file() else None)
+            trainer.fit(
+                learner, datamodule=rounds, ckpt_path=last if resume and last.is_file() else None, weights_only=True
+            )
         if trainer.global_rank != 0:
             raise SystemExit(0)  # another device's process: the first one writes the bundle
         return self._best(learner, trainer, told)
@@ -218,7 +267,7 @@ class Loop:
     @property
     def _chip_px(self) -> int:
         largest = max(max(pair.shape) for pair in self.halves.training.pairs)
-        return self.recipe.chip_px or min(DEFAULT_CHIP_PX, largest)
+        return self.recipe.chip_px or min(self.own_px or DEFAULT_CHIP_PX, largest)
 
     def _best(self, learner: Learner, trainer: pl.Trainer, told: Told) -> Kept:
         best, score, steps = self.folder / BEST, None, trainer.global_step
@@ -228,6 +277,11 @@ class Loop:
             steps = int(kept["global_step"])
             score = max(line[SCORE] for line in told.history if SCORE in line)
         learner.cpu()
+        if not all(bool(weights.isfinite().all()) for weights in learner.module.state_dict().values()):
+            raise NotTrainableError(
+                f"After {steps} steps the weights are no numbers any more: the learning rate of {self.recipe.lr:g} is "
+                "too high. Start anew with a lower one, as --set lr=1e-4 --overwrite."
+            )
         return Kept(score, steps, told.seconds, device_name(self.device), tuple(told.history))
 
     def _trainer(self, told: Told, *, validated: bool) -> pl.Trainer:
@@ -235,9 +289,10 @@ class Loop:
         half = recipe.precision == "bf16" or (recipe.precision == "auto" and on_gpu)
         callbacks: list[Any] = [told, _kept(self.folder, LAST, None)]
         if validated:
-            callbacks.append(_kept(self.folder, BEST, SCORE))
+            # the averaged weights stand in a whole checkpoint, and nowhere in one of weights only
+            callbacks.append(_kept(self.folder, BEST, SCORE, weights_only=not recipe.ema))
             if recipe.patience:
-                callbacks.append(EarlyStopping(SCORE, mode="max", patience=recipe.patience))
+                callbacks.append(Patience(SCORE, mode="max", patience=recipe.patience, check_on_train_epoch_end=False))
         if recipe.ema:
             callbacks.append(EMAWeightAveraging(decay=recipe.ema))
         logs = self.folder / "logs"
@@ -254,6 +309,7 @@ class Loop:
             gradient_clip_val=recipe.clip or None,
             limit_val_batches=1.0 if validated else 0,
             callbacks=callbacks,
+            plugins=[WholeFiles()],
             logger=[CSVLogger(logs, name="", version=part), TensorBoardLogger(logs, name="", version=part)],
             log_every_n_steps=1,
             reload_dataloaders_every_n_epochs=1,
@@ -264,7 +320,7 @@ class Loop:
         )
 
 
-def _kept(folder: Path, name: str, score: str | None) -> ModelCheckpoint:
+def _kept(folder: Path, name: str, score: str | None, *, weights_only: bool = False) -> ModelCheckpoint:
     """One file, written anew when a round ends: the latest state, or the one with the best score."""
     return ModelCheckpoint(
         dirpath=folder,
@@ -274,7 +330,7 @@ def _kept(folder: Path, name: str, score: str | None) -> ModelCheckpoint:
         save_top_k=1,
         every_n_epochs=1,
         save_on_train_epoch_end=score is None,
-        save_weights_only=score is not None,
+        save_weights_only=weights_only,
         enable_version_counter=False,
     )
 

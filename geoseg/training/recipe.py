@@ -55,7 +55,7 @@ class Recipe(Record):
         epochs: Times that every labelled area is seen once.
         batch_size: Chips a step and device.
         accumulate: Batches a step.
-        chip_px: Side of a chip. None: the network's own, or the largest image's where that is smaller.
+        chip_px: Side of a chip. None: the network's own (256 for most), or the largest image's where that is smaller.
         wet_share: Share of chips that are cut around a pixel of class 1 or above, where there is one.
         round_steps: Steps between two looks at the validation, and between checkpoints.
         validation: Share of the pairs kept for validation where none are named, whole regions first; 0: none.

@@ -12,6 +12,7 @@ from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import ResumeError
 from geoseg.models.bundle import WEIGHTS, sha256_of
 from geoseg.storage import whole_file, writing
+from geoseg.training.crops import LabelMap
 from geoseg.training.held_out import Halves
 from geoseg.training.recipe import Recipe
 from geoseg.training.start import bundle_folder
@@ -25,21 +26,27 @@ class Started:
 
     Attributes:
         recipe: Everything that shapes it.
-        data_sha256: Over the ids, sizes and bands of what it sees, in order.
+        data_sha256: Over the ids, sizes and bands of what it sees, in order, and over what it learns from: how many
+            pixels are labelled as what in each cell of 16 pixels.
         start_sha256: Of the weights of the bundle it starts from, or "".
+        devices: How many compute: each has chips of its own.
     """
 
     recipe: dict[str, Any]
     data_sha256: str
     start_sha256: str
+    devices: int
 
     @classmethod
-    def of(cls, halves: Halves, recipe: Recipe) -> Started:
+    def of(cls, halves: Halves, recipe: Recipe, labels: LabelMap, devices: int = 1) -> Started:
         """What this run is started with."""
         folder = bundle_folder(recipe.model)
         seen = json.dumps([_seen(halves.training), _seen(halves.validation)])
-        digest = hashlib.sha256(seen.encode()).hexdigest()
-        return cls(recipe.model_dump(mode="json"), digest, sha256_of(folder / WEIGHTS) if folder else "")
+        digest = hashlib.sha256(seen.encode())
+        for cells in labels.cells:
+            digest.update(cells.tobytes())
+        start = sha256_of(folder / WEIGHTS) if folder else ""
+        return cls(recipe.model_dump(mode="json"), digest.hexdigest(), start, devices)
 
     @classmethod
     def read(cls, folder: Path) -> Started | None:
@@ -71,13 +78,18 @@ class Started:
         if stopped.start_sha256 != self.start_sha256:
             raise ResumeError(f"The run in {out} was started from other weights. Start anew with --overwrite.")
         if stopped.recipe != self.recipe:
-            key = next(key for key in self.recipe if stopped.recipe.get(key) != self.recipe[key])
+            keys = sorted(self.recipe.keys() | stopped.recipe.keys())
+            key = next(key for key in keys if stopped.recipe.get(key) != self.recipe.get(key))
             raise ResumeError(
-                f"The run in {out} was started with {key} {stopped.recipe.get(key)!r}, not {self.recipe[key]!r}. "
+                f"The run in {out} was started with {key} {stopped.recipe.get(key)!r}, not {self.recipe.get(key)!r}. "
                 "Give the same options, or start anew with --overwrite."
             )
         if stopped.data_sha256 != self.data_sha256:
-            raise ResumeError(f"The run in {out} was started with other images. Start anew with --overwrite.")
+            raise ResumeError(f"The run in {out} was started with other images or labels. Start anew with --overwrite.")
+        if stopped.devices != self.devices:
+            raise ResumeError(
+                f"The run in {out} was started with --devices {stopped.devices}, not {self.devices}. Give the same."
+            )
 
 
 def _seen(data: LabelledSet | None) -> list[Any]:
