@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from geoseg.ingest.add import Added
 
 EXIT_FAULTS, EXIT_SOME_REFUSED = 1, 3
+NOTHING_SEEN = "every pixel of it is nodata or NaN: a map of it will say not observed everywhere."
+FIRST_MAP = Path("my-first-map")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -84,6 +86,9 @@ def add(
         typer.echo(json.dumps(_plain(added), indent=2))
     else:
         _print_added(added)
+    for row in map(_summary, added.items):
+        if row["observed_pct"] == 0:
+            typer.secho(f"WARNING: {row['id']} was added, but {NOTHING_SEEN}", err=True, bold=True)
     for refused in added.refused:
         typer.echo(f"Not added: {refused.reason}", err=True)
     raise typer.Exit(EXIT_SOME_REFUSED if added.refused else 0)
@@ -111,15 +116,21 @@ def list_(
 @app.command(
     no_args_is_help=True,
     epilog="Examples: [cyan]geoseg catalog show planetary-computer/sentinel-2-l2a[/cyan]  |  "
-    "[cyan]geoseg catalog show s1[/cyan]  |  [cyan]geoseg catalog show mine/Nigeria_812045_S1Hand[/cyan]",
+    "[cyan]geoseg catalog show s1[/cyan]  |  [cyan]geoseg catalog show mine[/cyan]  |  "
+    "[cyan]geoseg catalog show mine/Nigeria_812045_S1Hand[/cyan]",
 )
 def show(
     name: Annotated[
-        str, typer.Argument(help="A collection, a sensor, or an item of your own catalogue as FOLDER/ITEM.")
+        str,
+        typer.Argument(help="A collection, a sensor, your own catalogue's folder, or an item of it as FOLDER/ITEM."),
     ],
     json_: JsonOption = False,
 ) -> None:
-    """Show a record: where the imagery is, its bands, how it is read, its licence."""
+    """Show a record: where the imagery is, its bands, how it is read, its licence.
+
+    Of your own catalogue: every item with its place, date, resolution, bands
+    and the share of it that was observed.
+    """
     from geoseg.catalog.collections import collections
     from geoseg.catalog.sensors import sensors
     from geoseg.errors import UnknownNameError
@@ -129,6 +140,9 @@ def show(
         record = records[name].model_dump(mode="json", exclude_none=True)
     elif (item := _item(Path(name))) is not None:
         record = item
+    elif Path(name).exists():
+        _show_items(Path(name), json_=json_)
+        return
     else:
         raise UnknownNameError.among("collection, sensor or item", name, records)
     if json_:
@@ -160,13 +174,26 @@ def validate(
 
 
 def _plain(added: Added) -> dict[str, Any]:
+    from geoseg.ingest.first_map import covering, days
+
     return {
         "catalog": str(added.folder / "catalog.json"),
         "added": [_summary(item) for item in added.items],
         "replaced": list(added.replaced),
         "refused": [{"path": str(each.path), "reason": each.reason} for each in added.refused],
         "total": added.total,
+        "bbox": list(covering(added.items)),
+        "dates": list(days(added.items)),
+        "command": _command(added),
     }
+
+
+def _command(added: Added) -> str | None:
+    """The map of what was added, as a person may type it; None where no model of geoseg's own reads it."""
+    from geoseg.ingest.first_map import first_map
+
+    request = first_map(added.items, added.folder / "catalog.json")
+    return None if request is None else request.command("map", FIRST_MAP)
 
 
 def _summary(item: dict[str, Any]) -> dict[str, Any]:
@@ -180,6 +207,9 @@ def _summary(item: dict[str, Any]) -> dict[str, Any]:
         "bands": [band["name"] for asset in data for band in asset["eo:bands"]],
         "masks": [name for name, asset in item["assets"].items() if "mask" in asset["roles"]],
         "bbox": item["bbox"],
+        "crs": properties.get("proj:code"),
+        "resolution": [abs(properties["proj:transform"][place]) for place in (0, 4)],
+        "observed_pct": properties.get("geoseg:observed_pct"),
         "notes": properties.get("geoseg:notes", []),
     }
 
@@ -198,6 +228,20 @@ def _print_added(added: Added) -> None:
         f"Added {len(added.items)} items{replaced}{refused}. The catalogue holds {added.total}: "
         f"{added.folder}/catalog.json"
     )
+    _print_first_map(added)
+
+
+def _print_first_map(added: Added) -> None:
+    from geoseg.ingest.first_map import covering, days
+
+    first, last = days(added.items)
+    box = ",".join(f"{number:.4f}" for number in covering(added.items))
+    typer.echo(f"Covered: {box}  on {first if first == last else f'{first} to {last}'}")
+    command = _command(added)
+    if command is None:
+        typer.echo("No model of geoseg's own maps these: name a trained one with `geoseg map --model FOLDER`.")
+    else:
+        typer.echo(f"Map it with:\n  {command}")
 
 
 def _items_table(rows: list[dict[str, Any]]) -> Table:
@@ -252,6 +296,41 @@ def _is_own(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(door, dict) and door.get("id") == CATALOG_ID
+
+
+def _show_items(path: Path, *, json_: bool) -> None:
+    from geoseg.ingest.store import read_items
+
+    rows = [_summary(item) for item in read_items(_own_folder(path))]
+    if json_:
+        typer.echo(json.dumps({"items": rows}, indent=2))
+        return
+    for row in rows:
+        seen = "not known" if row["observed_pct"] is None else f"{row['observed_pct']:g} % of its pixels"
+        _print_rows(
+            row["id"],
+            [
+                ("sensor", f"{row['sensor']}, {row['units']}"),
+                ("taken", row["datetime"].replace("T", " ").replace("Z", " UTC")),
+                ("box", ",".join(f"{number:.4f}" for number in row["bbox"])),
+                ("pixel", f"{_pixel(row)}, {row['crs'] or 'own CRS'}"),
+                ("bands", " ".join(row["bands"])),
+                ("masks", " ".join(row["masks"]) or "none"),
+                ("observed", seen),
+                *(("note", note) for note in row["notes"]),
+            ],
+        )
+    typer.echo(f"{len(rows)} items.")
+
+
+def _pixel(row: dict[str, Any]) -> str:
+    """Width and height of a pixel in units of its CRS."""
+    from pyproj import CRS
+
+    unit = CRS(row["crs"]).axis_info[0].unit_name if row["crs"] else ""
+    short = {"metre": "m", "degree": "degrees"}.get(unit, unit)
+    wide, high = row["resolution"]
+    return f"{wide:.6g} x {high:.6g} {short}".strip()
 
 
 def _list_items(path: Path, *, json_: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import GeosegError, NotIngestibleError, ReadError
 from geoseg.ingest.discover import discover
+from geoseg.ingest.hint import another_sensor
 from geoseg.ingest.item import Item, item_of
 from geoseg.ingest.product import Options
 from geoseg.ingest.radiometry import check_units
@@ -90,7 +91,8 @@ def _described(
         try:
             item = item_of(source.product(options))
         except (NotIngestibleError, ReadError) as error:
-            errors.append((source.path, error))
+            hint = another_sensor(source.path, options.sensor)
+            errors.append((source.path, type(error)(f"{error} {hint}") if hint else error))
         else:
             if item["id"] in items:
                 errors.append((source.path, _named_twice(source.path, item["id"])))

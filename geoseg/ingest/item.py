@@ -11,6 +11,7 @@ from rasterio.crs import CRS
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import NotIngestibleError
 from geoseg.ingest.footprint import footprint
+from geoseg.ingest.observed import NOTHING, observed_pct
 from geoseg.ingest.product import BandOfFile, FileOfProduct, Product
 from geoseg.ingest.raster import RasterFile
 
@@ -27,6 +28,9 @@ MEDIA = {
     "JPEG": "image/jpeg",
 }
 
+OBSERVED = "geoseg:observed_pct"
+"""Property: share of pixels with a measurement, per cent, estimated from samples; an exact 0 means none at all."""
+
 Item = dict[str, Any]
 """A STAC item as plain JSON values; hrefs are absolute paths until the store writes it."""
 
@@ -42,7 +46,8 @@ def item_of(product: Product) -> Item:
     Raises:
         NotIngestibleError: Its place on Earth cannot be told.
     """
-    grid = min((file for file in product.files if file.role == "data"), key=_pixel_area).raster
+    finest = min((file for file in product.files if file.role == "data"), key=_pixel_area)
+    grid = finest.raster
     try:
         place = footprint(grid.crs, grid.transform, grid.shape)
     except NotIngestibleError as error:
@@ -61,8 +66,12 @@ def item_of(product: Product) -> Item:
         properties["eo:cloud_cover"] = product.cloud_pct
     if product.level:
         properties["geoseg:level"] = product.level
-    if product.notes:
-        properties["geoseg:notes"] = list(product.notes)
+    observed = observed_pct(finest, zero_is_fill=sensor_record(product.sensor).unit != "unitless")
+    if observed is not None:
+        properties[OBSERVED] = observed
+    notes = (*product.notes, *((NOTHING,) if observed == 0 else ()))
+    if notes:
+        properties["geoseg:notes"] = list(notes)
     return {
         "type": "Feature",
         "stac_version": STAC_VERSION,

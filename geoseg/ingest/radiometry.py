@@ -146,6 +146,8 @@ def check_pixels(
     Raises:
         RadiometryUnknownError: They do.
     """
+    if sensor_record(sensor).unit != "unitless":  # exactly 0 in all bands is fill, as the readers take it
+        pixels = pixels[:, (pixels != 0).any(axis=0)]
     values = np.concatenate(
         [row * each.scale + each.offset for row, each in zip(pixels, conversions, strict=True) if each is not None]
     )
