@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.readers import Cube, Failure
 from geoseg.request import Request
+from geoseg.scene import LeftOut
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,6 +32,7 @@ class MapResult:
         scenes: Ids of the scenes that were used, in the order that ``source`` counts them.
         failures: Scenes that could not be read somewhere; the map says "not observed" or shows the next scene there.
         notes: What a person should know before believing the map.
+        left_out: Scenes that were found and not used, each with the reason.
         seconds: Seconds of each step.
         cube: The imagery, lazily.
     """
@@ -48,6 +50,7 @@ class MapResult:
     scenes: tuple[str, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
     seconds: dict[str, float]
     cube: Cube = field(repr=False)
 
@@ -74,6 +77,7 @@ class MapResult:
             "area_km2": self.area_km2,
             "scenes": list(self.scenes),
             "skipped": [{"scene": failure.scene_id, "reason": failure.reason} for failure in self.failures],
+            "left_out": [{"scene": each.id, "reason": each.reason} for each in self.left_out],
             "notes": list(self.notes),
             "seconds": self.seconds,
         }

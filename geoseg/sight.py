@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg.catalog.cards import BEFORE, ModelCard, card, cards
-from geoseg.catalog.collections import PlanetData, collection
+from geoseg.catalog.collections import PlanetData, collection, collections
 from geoseg.catalog.sensors import Sensor, sensor
 from geoseg.chips.plan import Plan
 from geoseg.engine.work import Imagery
@@ -24,6 +24,7 @@ from geoseg.readers.planning import recipe_for
 from geoseg.request import Dates, Request
 from geoseg.scene import Found, LeftOut, Scene
 from geoseg.search import download_scene, find_scenes
+from geoseg.search.place import DEMO, place_of
 from geoseg.storage import cache_folder
 
 if TYPE_CHECKING:
@@ -98,6 +99,29 @@ class Sight:
         """Latitude and longitude of the area's middle, degrees."""
         west, south, east, north = self.request.area.bbox
         return (south + north) / 2, (west + east) / 2
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Scenes that were found and are not used, of the dates and of those before."""
+        return (*self.found.left_out, *(self.earlier.left_out if self.earlier else ()))
+
+    @property
+    def anywhere(self) -> Request:
+        """The request with its paths absolute, so that it asks for the same from any folder.
+
+        The record of a run names the scenes' files by absolute paths anyway: this tells nothing more of the machine.
+        """
+        request, area = self.request, self.request.area
+        catalog, model, water = request.catalog, request.model, request.reference_water
+        if catalog and catalog != DEMO and place_of(catalog).kind in ("json", "parquet"):
+            catalog = str(Path(catalog).expanduser().absolute())
+        if model and model not in cards():
+            model = str(Path(model).absolute())
+        if water and water not in collections():
+            water = str(Path(water).absolute())
+        if area.polygon is not None:
+            area = replace(area, source=str(Path(area.source).absolute()))
+        return request.with_(area=area, catalog=catalog, model=model, reference_water=water)
 
     @property
     def simulated(self) -> bool:

@@ -98,6 +98,10 @@ class Finished:
             notes.append(
                 f"{_count(len(skipped), 'scene')} could not be read, skipped: {', '.join(sorted(skipped)[:3])}."
             )
+        if left_out := self.sight.left_out:
+            first, others = left_out[0], len(left_out) - 1
+            more = f", and {others} more: see {RUN_JSON}" if others else ""
+            notes.append(f"{_count(len(left_out), 'scene')} left out: {first.id} ({first.reason.rstrip('.')}){more}.")
         return (
             *notes,
             *self.sight.notes,
@@ -235,14 +239,13 @@ def _inputs(finished: Finished) -> tuple[SceneUsed, ...]:
 def _record(finished: Finished, out: Path, clock: Clock, files: Mapping[str, Any]) -> RunRecord:
     """The run record; ``files`` is what it says of the scenes and of the products."""
     sight, card = finished.sight, finished.sight.card
-    left_out = [*sight.found.left_out, *(sight.earlier.left_out if sight.earlier else ())]
     return RunRecord(
         simulated=sight.simulated,
-        command=sight.request.command(out=out),
+        command=sight.anywhere.command(out=out.absolute()),
         request=sight.request.record(),
         class_1=finished.legend.meaning,
         grid=grid_record(sight.grid),
-        left_out=tuple(LeftOutScene(id=each.id, reason=each.reason) for each in left_out),
+        left_out=tuple(LeftOutScene(id=each.id, reason=each.reason) for each in sight.left_out),
         failures=tuple(LeftOutScene(id=each.scene_id, reason=each.reason) for each in finished.failures),
         model=ModelUsed(
             name=card.name,
@@ -298,6 +301,7 @@ def _result(finished: Finished, out: Path, ids: tuple[str, ...], clock: Clock) -
         scenes=ids,
         failures=finished.failures,
         notes=finished.notes,
+        left_out=finished.sight.left_out,
         seconds=clock.seconds,
         cube=finished.sight.imagery.now,
     )

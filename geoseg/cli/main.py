@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated, NoReturn
 
@@ -10,6 +9,7 @@ import typer
 
 from geoseg import __version__
 from geoseg.cli import catalog, demo, doctor, evaluate, finetune, map_, models, scenes
+from geoseg.cli.answer import answer_error, expect_json
 from geoseg.errors import GeosegError, UsageError
 
 # typer carries its own click, or imports it: its exceptions are reached through the one that typer names
@@ -51,13 +51,14 @@ app.command("doctor")(doctor.doctor)
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit status; every expected failure is one line on stderr."""
+    expect_json(arguments)
     try:
         status = app(arguments, prog_name="geoseg", standalone_mode=False)
     except GeosegError as error:
-        return _failed(error, arguments)
+        return _failed(error)
     except _CommandLineError as error:
         error.show()  # type: ignore[attr-defined]  # click's own: usage, and what was wrong with it
-        _answer_json(error, arguments)
+        answer_error(error)
         return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
         status = EXIT_INTERRUPTED  # newer typers return it themselves
@@ -65,22 +66,16 @@ def run(arguments: list[str]) -> int:
         sys.stderr.close()  # whoever read our output has gone: nothing is left to say it to
         return EXIT_FAILED
     if status == EXIT_INTERRUPTED:
-        typer.echo("Stopped. The same command carries on where it was.", err=True)
+        how = "same command with --resume" if arguments[:1] == ["finetune"] else "same command"
+        typer.echo(f"Stopped. The {how} carries on where it was.", err=True)
     return status if isinstance(status, int) else 0
 
 
-def _failed(error: GeosegError, arguments: list[str]) -> int:
+def _failed(error: GeosegError) -> int:
     line = " ".join(str(error).split())
     typer.echo(f"Error: {line}", err=True)
-    _answer_json(error, arguments)
+    answer_error(error)
     return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
-
-
-def _answer_json(error: Exception, arguments: list[str]) -> None:
-    """Whoever reads JSON gets JSON, also where there is nothing but an error."""
-    if "--json" in arguments:
-        message = " ".join(str(error).split())
-        typer.echo(json.dumps({"error": {"kind": type(error).__name__, "message": message}}))
 
 
 def main() -> NoReturn:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geoseg.cli.answer import note_json
 from geoseg.errors import BadOptionError
 
 if TYPE_CHECKING:
@@ -107,13 +108,20 @@ def map_(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Chips through the network at once.")] = 8,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the products in --out.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Map an area over the size limit.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--no-overwrite", help="Replace the products in --out.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes/--no-yes", help="Map an area over the size limit.")] = False,
+    json_: Annotated[
+        bool,
+        typer.Option(
+            "--json/--no-json", help="One JSON object on stdout, all else on stderr.", callback=note_json, is_eager=True
+        ),
+    ] = False,
     verbose: Annotated[
         int, typer.Option("-v", "--verbose", count=True, help="Say more; twice: also what libraries say.")
     ] = 0,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet/--no-quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Write a flood mask for an area and a date.
 
@@ -121,10 +129,11 @@ def map_(
     preview.png and run.json. A run that was stopped carries on when it is started again.
     """
     from geoseg.cli.draw import progress_bars, set_up_logging
+
+    set_up_logging(-1 if quiet else verbose)  # before the rest is imported: dask reads its levels when it is
     from geoseg.pipeline import Compute, map_flood
     from geoseg.request import Request
 
-    set_up_logging(-1 if quiet else verbose)
     if bbox and aoi and config:
         bbox, aoi = _typed_area(ctx, bbox, aoi)
     request = Request.of(

@@ -128,7 +128,7 @@ def _result(future: Future) -> Any:
 def local_cluster(workers: int) -> Iterator[Cluster]:
     """A cluster of ``workers`` processes on this machine, one thread each."""
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with LocalCluster(**options, preload=["geoseg.engine.undisturbed"]) as cluster, Client(cluster) as client:
         yield Cluster(client)
 
 

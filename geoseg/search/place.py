@@ -55,11 +55,18 @@ def place_of(catalog: str) -> Place:
     if catalog in names() or (catalog in known and not isinstance(known[catalog].source, LocalCatalog)):
         return Place("named", catalog, catalog)
     path = Path(catalog).expanduser()
-    if path.exists():
+    if _is_there(path):
         return _file(path)
     if path.suffix in (".json", ".geojson", ".parquet") or catalog.startswith((".", "/", "~")):
         raise BadOptionError(f"There is no catalogue {catalog}. Make one with `geoseg catalog add`.")
     raise UnknownNameError.among("catalogue", catalog, [*names(), *_collection_names()])
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for the system, for one
+        return False
 
 
 def _collection_names() -> list[str]:

@@ -312,3 +312,21 @@ def test_a_disk_that_fills_up(lagoon, geoseg, tmp_path, limit_kb, hits):
     after = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
     assert after == before
     assert geoseg("map", *words(asked), "--overwrite", "-q").status == 0
+
+
+# -- nothing found: what a local catalogue has instead ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bbox", "date", "sensor", "says"),
+    [
+        ("47.834,9.002,47.849,9.026", "2024-05-01", "s1", "swapped lies on them: the order is W,S,E,N"),
+        (INSIDE, "2023-01-01", "s1", "It holds 1 scene of s1, of 2024-05-01, within 9.0000,47."),
+        (INSIDE, "2024-05-01", "s2", "It holds s1, and nothing of s2."),
+    ],
+)
+def test_a_local_catalogue_says_what_it_holds(geoseg, lagoon, bbox, date, sensor, says):
+    said = geoseg("scenes", "--catalog", lagoon, "--bbox", bbox, "--date", date, "--sensor", sensor)
+    assert (said.status, said.out) == (1, "")
+    assert says in said.errors[0]
+    assert ("swapped" in said.errors[0]) is ("swapped" in says)

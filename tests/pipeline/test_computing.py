@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from distributed import LocalCluster
@@ -158,3 +160,62 @@ def test_another_request_does_not_carry_on_with_the_work_of_this_one(tall, tmp_p
     assert begun[0] == 0
     map_flood(other, Path(tmp_path / "fresh"))
     assert same(out, tmp_path / "fresh")
+
+
+# -- processes that die, or are stopped ------------------------------------------------------------------------------
+
+
+def workers_of(parent: int) -> list[int]:
+    """Processes that dask started for a command: its descendants that compute."""
+    return [
+        process.pid
+        for process in psutil.Process(parent).children(recursive=True)
+        if any("multiprocessing.spawn" in word for word in process.cmdline())
+    ]
+
+
+def begun(process: subprocess.Popen[str], journal: Path, *, workers: int) -> list[int]:
+    """Wait until some rows are done and all the workers are there."""
+    deadline = time.monotonic() + 120
+    while True:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        if journal.exists() and len(pids := workers_of(process.pid)) >= workers:
+            return pids
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def otsu(tall, tmp_path):
+    """The same request by ``otsu``, whose survey runs on the workers as well."""
+    request = tall.with_(model="otsu", resolution_m=5.0)
+    map_flood(request, tmp_path / "by-otsu")
+    return request
+
+
+@pytest.mark.heavy
+def test_a_killed_worker_changes_nothing(otsu, tmp_path):
+    out = tmp_path / "killed"
+    words = [sys.executable, "-m", *otsu.command(out=out).split(), "--workers", "2", "-q"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.kill(min(begun(process, out / NAME / "map" / "journal.json", workers=2)), signal.SIGKILL)
+    said, _ = process.communicate(timeout=120)
+    assert (process.returncode, said) == (0, "")
+    assert same(out, tmp_path / "by-otsu")
+
+
+@pytest.mark.heavy
+def test_a_stop_leaves_no_process_and_nothing_half_written(otsu, tmp_path):
+    """As a terminal does it: every process of the group gets the signal."""
+    out = tmp_path / "stopped"
+    words = [sys.executable, "-m", *otsu.command(out=out).split(), "--workers", "2", "-q"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    pids = begun(process, out / NAME / "map" / "journal.json", workers=2)
+    os.killpg(process.pid, signal.SIGINT)
+    said, error = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    assert error == "Stopped. The same command carries on where it was.\n"
+    assert [path.name for path in out.iterdir()] == [NAME]
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    map_flood(otsu, out)
+    assert same(out, tmp_path / "by-otsu")

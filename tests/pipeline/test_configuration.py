@@ -101,3 +101,22 @@ def test_every_example_loads(geoseg, path, tmp_path, monkeypatch):
 
 def test_there_are_examples():
     assert {path.stem for path in EXAMPLES} >= {"s1_quick", "s2_cloudy_season", "planetscope_order"}
+
+
+def test_what_a_file_switches_on_a_flag_switches_off(geoseg, lagoon, config, tmp_path):
+    asked = {"catalog": str(lagoon), "model": "otsu", "sensor": "s1", "date": "2024-05-01", "bbox": INSIDE}
+    path = config(**asked, json=True, overwrite=True)
+    out = ("--out", tmp_path / "out")
+    assert geoseg("map", "--config", path, *out).record["out"] == str(tmp_path / "out")
+    said = geoseg("map", "--config", path, *out, "--no-overwrite", "--no-json")
+    assert (said.status, said.out) == (1, "")
+    assert "add --overwrite" in said.errors[0]
+    assert geoseg("map", "--config", path, *out).status == 0
+
+
+@pytest.mark.parametrize(("flags", "status"), [(("--date", "2099-01-01"), 2), (("--batch-size", "many"), 2), ((), 1)])
+def test_an_error_is_json_where_the_file_says_so(geoseg, lagoon, config, tmp_path, flags, status):
+    path = config(catalog=str(lagoon), sensor="s1", date="2020-05-01", bbox=INSIDE, json=True)
+    said = geoseg("map", "--config", path, "--out", tmp_path / "out", *flags)
+    assert said.status == status
+    assert said.record["error"]["message"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,6 @@ def test_names_with_spaces_and_umlauts_and_relative_paths(geoseg, add_scene, tmp
     assert said.status == 0, said.err
     assert (odd / "Ergebnis" / "tief" / "höher" / "flood.tif").is_file()
     assert geoseg("scenes", *where, "--json").record["scenes"][0]["id"]
+    command = shlex.split(json.loads(Path(said.record["run"]).read_text())["command"])
+    assert command[command.index("--catalog") + 1] == str(odd / "mein katalog")
+    assert command[command.index("--out") + 1] == str(odd / "Ergebnis" / "tief" / "höher")

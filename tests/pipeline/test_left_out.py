@@ -132,3 +132,14 @@ def test_what_another_program_made_is_not_called_damaged(verb, items, listed, ge
 def test_a_damaged_catalogue_of_ours_is_called_damaged(lagoon, geoseg):
     (lagoon / "items.json").write_text("[", encoding="utf-8")
     assert "Make the catalogue again" in geoseg("catalog", "list", lagoon).err
+
+
+def test_a_printed_result_says_how_many_were_left_out_and_why(geoseg, items, listed, tmp_path):
+    items = listed(items)
+    said = geoseg("map", *ASK, "--catalog", items, "--model", "mndwi", "--out", tmp_path / "out", "--json")
+    left = said.record["left_out"]
+    assert len(left) == 2
+    note = next(note for note in said.record["notes"] if "left out" in note)
+    assert note.startswith(f"2 scenes left out: {left[0]['scene']} (")
+    assert note.endswith(", and 1 more: see run.json.")
+    assert geoseg("map", *ASK, "--catalog", items, "--model", "mndwi", "--out", tmp_path / "two").err.count(note) == 1

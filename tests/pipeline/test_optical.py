@@ -120,7 +120,7 @@ def test_the_run_record_tells_everything(harvey, planetscope):
     assert set(scene["hrefs"]) == {"green", "nir"}
     assert all(len(digest) == 64 for digest in scene["sha256"].values())
     assert {"geoseg", "torch", "rasterio", "numpy"} <= set(run["versions"])
-    assert set(run["seconds"]) == {"search", "map", "mask", "write", "preview"}
+    assert set(run["seconds"]) == {"search", "map", "mask", "write"}
     assert run["shares"]["total_km2"] == pytest.approx(sum(run["shares"]["km2"].values()), rel=1e-6)
 
 
