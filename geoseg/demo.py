@@ -19,6 +19,10 @@ from geoseg.simulate import Region, demo_folder, ensure, is_made, region, region
 
 REFERENCE_WATER = "demo/reference-water"
 SENSORS = ("s1", "s2", "planetscope")
+WHY_NOT = {
+    "aerial": ": its aerial image is red, green and blue, which no model of geoseg's own reads. "
+    "With a trained network, `geoseg map --sensor aerial --catalog demo --model FOLDER` maps it"
+}
 DRY, FLOOD, PERMANENT, NOT_OBSERVED = 0, 1, 2, 255
 EDGE = 0.03
 """Share of the scene's extent that the demo's box leaves out on every side."""
@@ -102,7 +106,7 @@ def run_demo(
         OutputError: The products, or the cache, cannot be written.
     """
     if sensor not in SENSORS:
-        raise BadOptionError(f"The demo maps {', '.join(SENSORS)}, not {sensor!r}. Choose another --sensor.")
+        raise BadOptionError(f"The demo maps {', '.join(SENSORS)}, not {sensor!r}{WHY_NOT.get(sensor, '')}.")
     facts = region(name)
     ensure(name, report=report)
     request = demo_request(facts, name, sensor)

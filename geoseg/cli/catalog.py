@@ -274,6 +274,8 @@ def _own_folder(path: Path) -> Path:
     from geoseg.errors import SearchFailedError
     from geoseg.ingest.store import CATALOG, ITEMS, PARQUET, read_items
 
+    if not path.exists():
+        raise SearchFailedError(f"There is no file or folder {path}. `geoseg catalog list` names what geoseg knows.")
     folder = path.parent if path.name in (CATALOG, ITEMS, PARQUET) else path
     try:
         read_items(folder)

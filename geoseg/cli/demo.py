@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from geoseg.demo import Demo
 
 DEFAULT_REGION, DEFAULT_SENSOR = "urban", "s2"
+EPILOG = (
+    "Examples: [cyan]geoseg demo[/cyan]  |  [cyan]geoseg demo --list[/cyan]  |  "
+    "[cyan]geoseg demo --region paddy --sensor s1 --out paddy[/cyan]"
+)
 
 
 def demo(

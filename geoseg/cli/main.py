@@ -45,7 +45,7 @@ app.command("finetune", no_args_is_help=True, epilog=finetune.EPILOG)(finetune.f
 app.command("evaluate", no_args_is_help=True, epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(models.app, name="models")
-app.command("demo")(demo.demo)
+app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("doctor")(doctor.doctor)
 
 

@@ -185,6 +185,8 @@ def test_names_that_do_not_exist_are_answered_with_the_nearest(tmp_path):
         run("list", tmp_path)
     with pytest.raises(SearchFailedError, match=r"no items\.json"):
         run("validate", tmp_path)
+    with pytest.raises(SearchFailedError, match="no file or folder"):
+        run("list", tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("verb", ["add", "list", "show", "validate"])

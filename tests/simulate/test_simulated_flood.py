@@ -16,8 +16,9 @@ from hypothesis.extra.numpy import arrays
 from rio_cogeo import cog_validate
 from scipy.ndimage import label
 
-from geoseg.errors import UnknownNameError
-from geoseg.request import Area, Dates
+from geoseg.errors import MissingBandError, UnknownNameError
+from geoseg.pipeline import map_flood
+from geoseg.request import Area, Dates, Request
 from geoseg.search import find_items, find_scenes
 from geoseg.simulate import ensure, region, regions
 from geoseg.simulate.facts import surfaces
@@ -202,3 +203,29 @@ def test_rice_under_water_is_a_trap_for_radar():
     }
     assert db["rice"] < db["land"] - 2
     assert (truth({"before": seen, "flood": seen}) != 1).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--sensor", "aerial"), "red, green and blue, which no model of geoseg's own reads"),
+        (("--sensor", "radar"), "The demo maps s1, s2, planetscope, not 'radar'"),
+        (("--region", "urbn"), "Did you mean urban"),
+    ],
+)
+def test_what_the_demo_cannot_map_is_refused_before_anything_is_made(words, says, tmp_path):
+    code = "from geoseg.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "demo", *words], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert says in " ".join(done.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_aerial_image_has_no_near_infrared_for_ndwi(made, items, tmp_path):
+    (item,) = [item for name, item in items.items() if "AERIAL" in name]
+    box = ",".join(f"{number:.5f}" for number in item["bbox"])
+    request = Request.of(bbox=box, date=str(day("flood")), sensor="aerial", catalog=str(made))
+    with pytest.raises(MissingBandError, match="no band 'nir'; it has blue, green, red"):
+        map_flood(request, tmp_path / "out")
