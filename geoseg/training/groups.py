@@ -19,6 +19,8 @@ UNDECAYED = re.compile(r"(bias|token|positions|pos_embed|scale|gamma)$")
 PATHS = (("encoder",), ("stem", "downs"), ("resnet", "to_tokens", "positions", "blocks", "last_block", "norm"))
 """Parts of a network that lead from the image to its coarsest features, in order: whichever it has."""
 
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
+
 FIRST = re.compile(r"first:(\d+)$")
 
 
@@ -92,8 +94,7 @@ def _learning(module: nn.Module, part: str) -> set[int]:
     if part == "encoder":
         return set()
     if part == "all-but-norm":
-        norms = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
-        return {id(each) for one in module.modules() if isinstance(one, norms) for each in one.parameters()}
+        return {id(each) for one in module.modules() if isinstance(one, NORMS) for each in one.parameters()}
     first = FIRST.match(part)
     if not first or int(first[1]) >= len(layers):
         raise BadOptionError(
@@ -119,13 +120,20 @@ def _layers(module: nn.Module) -> list[list[tuple[int, nn.Parameter]]]:
             continue
         direct = list(part.parameters(recurse=False))
         blocks = [part] if isinstance(part, nn.Sequential) else list(_blocks(part))
-        found += [direct, *(list(block.parameters()) for block in blocks)]
+        found.append(direct)
+        for index, block in enumerate(blocks):
+            if index and isinstance(block, NORMS):
+                found[-1] += block.parameters()  # it belongs to the convolution before it
+            else:
+                found.append(list(block.parameters()))
     return [[(id(each), each) for each in layer] for layer in found if layer]
 
 
 def _blocks(part: nn.Module) -> Iterator[nn.Module]:
     """Children in order, those of lists and stages in their place; a module without children is itself one."""
     children = list(part.children())
+    while len(children) == 1 and not list(part.parameters(recurse=False)):
+        part, children = children[0], list(children[0].children())  # a wrapper, as smp's around timm's encoders
     if not children:
         yield part
     for child in children:
