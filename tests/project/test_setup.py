@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -67,11 +68,15 @@ def test_containers_install_as_ci_does(name):
     make = (ROOT / "Makefile").read_text()
     flags = re.search(r"^PIP\s+= \$\(BIN\)/python (-m pip install .*)$", make, re.MULTILINE)[1]
     image = re.search(r"&& /opt/geoseg/bin/python (-m pip install .*)\n", text)[1]
-    assert image.replace(" --no-cache-dir", "") == f"{flags} ."
+    extras = ",".join(name for name in PROJECT["optional-dependencies"] if name not in ("test", "lint", "dev"))
+    assert image.replace(" --no-cache-dir", "") == f"{flags} '.[{extras}]'"
     assert "$(PYTHON) -m venv $(VENV)" in make
     assert "python3.11 -m venv /opt/geoseg" in text
     assert len(re.findall(r"^FROM ", text, re.MULTILINE)) == 2
     assert re.search(r"^USER (?!root)\w+$", text, re.MULTILINE)
+    volumes = json.loads(re.search(r"^VOLUME (.*)$", text, re.MULTILINE)[1])
+    made = re.search(r"^USER \w+\nWORKDIR (\S+)\n(?:#.*\n)?RUN mkdir (.*)$", text, re.MULTILINE)
+    assert volumes == [f"{made[1]}/{name}" for name in made[2].split()], "a volume that its user cannot write"
     assert 'ENTRYPOINT ["geoseg"]' in text
     copied = {word for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE) for word in line.split()[:-1]}
     assert all((ROOT / each).exists() for each in copied)
