@@ -136,9 +136,19 @@ def few_shot_curves(table: Table) -> Figure:
         if not shots:
             continue
         mean, std = _curve(rows, shots, table.headline)
-        axes.plot(shots, mean, color=colour, marker=MARKERS[number % len(MARKERS)], label=label, zorder=3)
-        axes.fill_between(
-            shots, np.clip(mean - std, 0, 1), np.clip(mean + std, 0, 1), color=colour, alpha=0.16, linewidth=0
+        # moved aside by a little, so that the bars of one model do not hide another's
+        aside = 1 + 0.02 * (number - (len(labels) - 1) / 2)
+        reach = np.stack([np.minimum(std, mean), np.minimum(std, 1 - mean)])
+        axes.errorbar(
+            np.array(shots) * aside,
+            mean,
+            reach,
+            color=colour,
+            marker=MARKERS[number % len(MARKERS)],
+            capsize=3,
+            elinewidth=0.9,
+            label=label,
+            zorder=3,
         )
     ticks = sorted({block.shots for block in table.blocks if block.shots})
     if ticks and max(ticks) / min(ticks) > 8:
@@ -148,7 +158,7 @@ def few_shot_curves(table: Table) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xlabel("images learned from")
     axes.set_ylabel(_title(table.headline))
-    _headed(axes, "Few-shot", "line: mean over draws; band: one standard deviation")
+    _headed(axes, "Few-shot", "line: mean over draws; bars: one standard deviation; dashed: nothing learned")
     _legend(axes, len(labels))
     return figure
 

@@ -116,7 +116,7 @@ def _with_regions(data: LabelledSet, regions: Mapping[str, str]) -> LabelledSet:
 
 
 def cropped(data: LabelledSet, side: int) -> LabelledSet:
-    """Every image cut into squares, each where it lies; what is left at the end is a smaller one."""
+    """Every image that is larger cut into squares, each where it lies; what is left at the end is a smaller one."""
     from affine import Affine
 
     def square(pair: Pair, row: int, column: int) -> Pair:
@@ -128,7 +128,7 @@ def cropped(data: LabelledSet, side: int) -> LabelledSet:
         )
 
     squares = [
-        square(pair, row, column)
+        square(pair, row, column) if max(pair.shape) > side else pair
         for pair in data.pairs
         for row in range(0, pair.shape[0], side)
         for column in range(0, pair.shape[1], side)

@@ -96,7 +96,8 @@ class EvaluationPlan(Record):
                 recipe = merged(recipe, settings([line]))
                 continue
             its = merged(models[own].recipe, settings([line.removeprefix(f"{own}.")]))
-            models[own] = models[own].model_copy(update={"recipe": its})
+            other = its.pop("model", None)  # NAME.model=SMALLER: another network in the same place
+            models[own] = models[own].model_copy(update={"recipe": its, "model": other or models[own].model})
         return self.model_copy(update={"recipe": recipe, "models": models})
 
 

@@ -298,7 +298,7 @@ def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
         "seconds": done.seconds,
         "parameters": done.parameters,
         "trainable": done.trainable,
-        "notes": [f"{entry.label}, {fold.name}: {note}" for note in done.notes],
+        "notes": list(done.notes),
     }
     _write_stamp(task.folder, stamp)
     return stamp

@@ -400,7 +400,13 @@ def _units(block: Block, units: str) -> dict[str, Confusion]:
 
 
 def _notes(folds: Sequence[FoldRecord], blocks: Sequence[Block]) -> Iterable[str]:
-    yield from dict.fromkeys(note for fold in folds for note in fold.notes)
+    said: dict[tuple[str, str], list[str]] = {}
+    for fold in folds:
+        for note in fold.notes:
+            said.setdefault((fold.label, note), []).append(fold.fold)
+    for (label, note), names in said.items():
+        where = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        yield f"{label} ({where}): {note}"
     first = {block.name: block for block in reversed(blocks)}
     for block in first.values():
         if block.over != "region":
