@@ -14,7 +14,7 @@ from geoseg.datasets.pair import UNLABELLED, Pair
 from geoseg.evaluation.counts import NOT_OBSERVED
 from geoseg.evaluation.held_out import file_stem, read_mask
 from geoseg.evaluation.protocol import Evaluated
-from geoseg.evaluation.records import FoldRecord
+from geoseg.evaluation.records import ChipRecord, FoldRecord, own_id
 from geoseg.evaluation.table import CostRow, Row, Table
 from geoseg.storage import whole_file
 
@@ -175,32 +175,31 @@ def outcomes(truth: NDArray[np.int16], mask: NDArray[np.uint8]) -> NDArray[np.ui
 
 def _error_maps(evaluated: Evaluated) -> Iterable[tuple[str, Figure]]:
     """A figure an image: what is seen, then every model's outcome."""
-    shown: dict[str, list[tuple[FoldRecord, int]]] = {}
+    shown: dict[str, list[tuple[FoldRecord, ChipRecord]]] = {}
     for fold in evaluated.folds:
-        for index, chip in enumerate(fold.chips):
-            shown.setdefault(chip.id, []).append((fold, index))
+        for chip in fold.chips:
+            shown.setdefault(own_id(chip.id, fold.data), []).append((fold, chip))
+    entries = {entry.label: entry for entry in evaluated.entries}
+    pairs = {(label, pair.id): pair for label, entry in entries.items() for pair in entry.data.pairs}
     for identity in _chosen(evaluated):
         said = shown[identity]
-        pairs = {entry.label: pair for entry in evaluated.entries for pair in entry.data.pairs if pair.id == identity}
-        pair = pairs[said[0][0].label]
         panels = []
-        for fold, index in said:
-            chip = fold.chips[index]
+        for fold, chip in said:
             mask = read_mask(evaluated.folder(fold) / chip.mask)
-            _, truth = pairs[fold.label].read()
+            _, truth = pairs[fold.label, chip.id].read()
             panels.append((fold.label, chip.confusion.matrix, outcomes(truth, mask)))
-        bands = evaluated.entries[[entry.label for entry in evaluated.entries].index(said[0][0].label)].data.bands
-        yield file_stem(identity), _error_map(pair, bands, panels)
+        fold, chip = said[0]
+        yield file_stem(identity), _error_map(pairs[fold.label, chip.id], entries[fold.label].data.bands, panels)
 
 
 def _chosen(evaluated: Evaluated) -> list[str]:
     """Images with most of class 1, region by region in turn."""
     first = evaluated.folds[0].label
-    chips = [chip for fold in evaluated.folds if fold.label == first for chip in fold.chips]
     regions: dict[str, list[tuple[int, str]]] = {}
-    for chip in chips:
-        if chip.confusion.labelled:
-            regions.setdefault(chip.region, []).append((-int(sum(chip.matrix[1])), chip.id))
+    for fold in evaluated.folds:
+        for chip in fold.chips if fold.label == first else ():
+            if chip.confusion.labelled:
+                regions.setdefault(chip.region, []).append((-sum(chip.matrix[1]), own_id(chip.id, fold.data)))
     ranked = [[identity for _, identity in sorted(each)] for each in regions.values()]
     turns = [each[turn] for turn in range(max(map(len, ranked), default=0)) for each in ranked if turn < len(each)]
     return turns[:MOST_MAPS]

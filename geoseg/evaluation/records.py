@@ -142,6 +142,17 @@ class FoldRecord(Record):
     notes: tuple[str, ...] = ()
 
 
+def own_id(identity: str, data: str) -> str:
+    """An id as its own set has it: sets that were gathered into one put their names before it.
+
+    Args:
+        identity: Of an image.
+        data: Name of the data, ``a+b`` where they were gathered.
+    """
+    name, _, rest = identity.partition("/")
+    return rest if "+" in data and name in data.split("+") else identity
+
+
 def write_record(path: Path, record: Record) -> None:
     """As JSON, whole.
 

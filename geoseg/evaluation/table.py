@@ -23,7 +23,7 @@ from geoseg.evaluation.calibration import ProbabilityCounts
 from geoseg.evaluation.compare import Comparison, compare
 from geoseg.evaluation.counts import Confusion, stacked
 from geoseg.evaluation.plan import Protocol
-from geoseg.evaluation.records import ChipRecord, FoldRecord
+from geoseg.evaluation.records import ChipRecord, FoldRecord, own_id
 from geoseg.evaluation.scores import UnitMean, score_functions
 from geoseg.evaluation.uscore import SIDE_PX, Effort, u_scores
 
@@ -379,7 +379,7 @@ def _pairs(protocol: Protocol, blocks: Sequence[Block], headline: str, seed: int
         return
     for number, first in enumerate(blocks):
         for second in blocks[number + 1 :]:
-            if first.name != second.name or {c.id for c in first.chips} != {c.id for c in second.chips}:
+            if first.name != second.name or _units(first, "chip").keys() != _units(second, "chip").keys():
                 continue
             score = score_functions(first.classes)[headline]
             for units in ("region", "chip"):
@@ -394,7 +394,7 @@ def _pairs(protocol: Protocol, blocks: Sequence[Block], headline: str, seed: int
 
 def _units(block: Block, units: str) -> dict[str, Confusion]:
     if units == "chip":
-        return {chip.id: chip.confusion for chip in block.chips}
+        return {own_id(chip.id, block.data): chip.confusion for chip in block.chips}
     count = len(block.classes)
     return {name: Confusion.total((chip.confusion for chip in chips), count) for name, chips in block.groups.items()}
 
