@@ -101,11 +101,11 @@ def finetune(
         started.write(out / RUN)
         loop = Loop(halves, labels, recipe, out / RUN, device, devices, card.chip_px)
         kept = loop.run(module, card, resume=resume, report=report)
-    merge_adapters(module)
-    card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})
-    card = save_bundle(
-        out, module, filled_in(card, recipe=recipe, halves=halves, labels=labels, started=started, kept=kept)
-    )
+        merge_adapters(module)
+        card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})
+        card = save_bundle(
+            out, module, filled_in(card, recipe=recipe, halves=halves, labels=labels, started=started, kept=kept)
+        )
     loop.clean()
     report(Progress("train", loop.steps, loop.steps, "step"))
     return Trained(out, card, kept.seconds, kept.history, sum(numbers), sum(learning), halves.notes)

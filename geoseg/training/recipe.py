@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from geoseg.catalog.records import Record
 
@@ -95,7 +95,7 @@ class Recipe(Record):
     augment: Augmentation = Augmentation()
     acquisition: bool = False
     seed: int = Field(default=0, ge=0, lt=2**31)
-    precision: Literal["auto", "32", "bf16"] = "auto"
+    precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(str)] = "auto"  # YAML reads 32 as a number
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
