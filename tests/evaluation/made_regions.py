@@ -1,0 +1,106 @@
+"""Folders of labelled radar chips in several regions, small enough to train on in seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+
+from geoseg.cli.main import run
+from geoseg.evaluation.records import ChipRecord
+
+PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")
+SMALL = ("--set", "options.base=2", "--set", "round_steps=2", "--set", "batch_size=2", "--device", "cpu")
+TINY = (*SMALL, "--steps", "2")
+
+
+def scene(seed: int, side: int = 40, *, wet: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """VV and VH in dB of a lake, with a corner that nobody observed, and its label, with a row that nobody labelled."""
+    random = np.random.default_rng((11, seed))
+    rows, columns = np.mgrid[:side, :side]
+    row, column = random.uniform(0.35, 0.65, 2) * side
+    mask = (np.hypot(rows - row, columns - column) < side / 3.5).astype(np.int16) * wet
+    image = np.where(mask == 1, -21.0, -9.0) + random.normal(0, 1.5, (2, side, side))
+    image[:, :6, :6] = np.nan
+    mask[-1] = -1
+    return image.astype(np.float32), mask
+
+
+def write_regions(
+    folder: Path, regions: Mapping[str, int], *, dry: Sequence[str] = (), split: str = "", side: int = 40
+) -> Path:
+    """``images/REGION/ID.tif`` and ``masks/REGION/ID.tif``, so many of each region, at 10 m in UTM 32 north."""
+    below = folder / split
+    for number, (region, count) in enumerate(regions.items()):
+        for index in range(count):
+            image, mask = scene(100 * number + index, side, wet=region not in dry)
+            name = f"{region}_{index}.tif"
+            write(below / "images" / region / name, image, number, index)
+            write(below / "masks" / region / name, mask[None], number, index)
+    return folder
+
+
+def write(path: Path, pixels: np.ndarray, east: int = 0, north: int = 0, nodata: float | None = None) -> Path:
+    """A GeoTIFF somewhere of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if nodata is None:
+        nodata = np.nan if pixels.dtype == np.float32 else -1
+    count, height, width = pixels.shape
+    place = {"crs": "EPSG:32632", "transform": from_origin(500_000 + 5000 * east, 5_300_000 + 5000 * north, 10, 10)}
+    size = {"count": count, "height": height, "width": width, "nodata": nodata}
+    with rasterio.open(path, "w", driver="GTiff", dtype=pixels.dtype, **size, **place) as file:
+        file.write(pixels)
+    return path
+
+
+def geoseg(*words: object) -> tuple[int, str, str]:
+    """The command in this process: exit status, stdout, stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = run([str(word) for word in words])
+    return status, out.getvalue(), err.getvalue()
+
+
+def answered(*words: object) -> dict:
+    """What ``geoseg ... --json`` answers."""
+    status, out, err = geoseg(*words, "--json")
+    assert status == 0, err
+    return json.loads(out)
+
+
+def refused(*words: object) -> str:
+    """The one line that a refusal is."""
+    status, _, err = geoseg(*words, "-q")
+    assert status in (1, 2), err
+    lines = [line for line in err.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+def chip(identity: str, matrix: Sequence[Sequence[int]], region: str = "a", split: str = "") -> ChipRecord:
+    """Counts of an image that nobody saw: every pixel is said with 0 or 100 per cent."""
+    cents, positives = [0] * 101, [0] * 101
+    (cents[0], positives[0]), (cents[100], positives[100]) = (
+        (matrix[0][0] + matrix[1][0], matrix[1][0]),
+        (matrix[0][1] + matrix[1][1], matrix[1][1]),
+    )
+    return ChipRecord(
+        id=identity,
+        region=region,
+        split=split,
+        matrix=tuple(tuple(row) for row in matrix),
+        not_observed=0,
+        boundary=(0, 0, 0, 0),
+        cents=tuple(cents),
+        cents_of_class_1=tuple(positives),
+        mask="",
+        probability="",
+        seconds=0.1,
+        windows=1,
+    )
