@@ -26,6 +26,7 @@ from geoseg.training.loop import Told
 
 PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")
 SMALL = ("--model", "unet", "--set", "options.base=2", "--set", "round_steps=2", "--batch-size", "2", "--device", "cpu")
+LARGER = ("--set", "options.base=4", "--set", "chip_px=64", "--set", "round_steps=80")
 
 DYING = """
 import os, signal, sys
@@ -53,6 +54,7 @@ def folder(tmp_path) -> Path:
     return write_folder(tmp_path / "chips", 4)
 
 
+@pytest.mark.heavy
 def test_killed_and_resumed_it_comes_to_the_same_bytes(folder, tmp_path):
     words = ["finetune", "--data", str(folder), *PLAIN, *SMALL, "--steps", "8", "--set", "ema=0.5", "-q", "--out"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -87,6 +89,7 @@ def test_interrupted_it_says_how_to_go_on(folder, tmp_path, monkeypatch):
     assert [line["step"] for line in json.loads(out)["history"]] == [2, 4, 6]
 
 
+@pytest.mark.heavy
 def test_two_devices_write_one_bundle(tmp_path):
     """One square of validation: one device has nothing to look at, and must not wait for the other."""
     folder = write_folder(tmp_path / "chips", 3, splits=("train", "val", "train"))
@@ -172,8 +175,8 @@ def spain(data, tmp_path_factory) -> tuple[Path, Path, Path]:
 
 def test_polygons_on_a_real_scene_become_a_model_that_maps_it(spain, tmp_path):
     catalog, drawn, chip = spain
-    words = ("--labels", drawn, "--scene", catalog, "--sensor", "s1", *SMALL, "--steps", "60", "--set", "lr=0.02")
-    status, _, err = geoseg("finetune", *words, "--set", "chip_px=64", "--out", tmp_path / "mine")
+    words = ("--labels", drawn, "--scene", catalog, "--sensor", "s1", *SMALL, "--steps", "80", "--batch-size", "4")
+    status, _, err = geoseg("finetune", *words, "--set", "lr=0.01", *LARGER, "--out", tmp_path / "mine")
     assert status == 0, err
     card = yaml.safe_load((tmp_path / "mine" / CARD).read_text())
     assert card["bands"] == ["vv", "vh"] and card["unit"] == "dB" and "drawn.gpkg" in card["training_data"][0]
