@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 from geoseg.errors import OutputNotWritableError
 from geoseg.products.layer import ByteLayer
+from geoseg.products.qml import paletted_style
 from geoseg.storage import whole_file
 
 if TYPE_CHECKING:
@@ -110,15 +111,26 @@ def write_cogs(
 def _write(layer: ByteLayer, path: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> tuple[Path, ...]:
     if layer.shape != geobox.shape:
         raise ValueError(f"a layer {layer.shape} is not on a grid {tuple(geobox.shape)}")
-    sidecar = path.with_name(f"{path.name}.aux.xml")
+    beside = _sidecars(path, band)
     with _gdal_writing(path), whole_file(path) as part:
         _copy_to_cog(layer, part, geobox, band, tags)
-        if not band.categories:
-            sidecar.unlink(missing_ok=True)
-            return (path,)
-        with whole_file(sidecar) as names:
-            names.write_bytes(_xml(_pam(band.categories)))
-    return path, sidecar
+        for sidecar, content in beside.items():
+            if content is None:
+                sidecar.unlink(missing_ok=True)
+                continue
+            with whole_file(sidecar) as unfinished:
+                unfinished.write_bytes(content)
+    return path, *(sidecar for sidecar, content in beside.items() if content is not None)
+
+
+def _sidecars(path: Path, band: Band) -> dict[Path, bytes | None]:
+    """What lies beside a raster: names of its codes for GDAL, and a style for QGIS; None where there is none."""
+    names, style = path.with_name(f"{path.name}.aux.xml"), path.with_suffix(".qml")
+    categories, colours = band.categories, band.colours
+    return {
+        names: _xml(_pam(categories)) if categories else None,
+        style: paletted_style(colours, categories or {}, band.nodata) if colours else None,
+    }
 
 
 def _copy_to_cog(layer: ByteLayer, part: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> None:

@@ -40,7 +40,7 @@ def result(two_passes, geoseg, tmp_path):
 
 def test_the_folder_holds_the_products_and_nothing_else(result):
     names = {path.name for path in Path(result["out"]).iterdir()}
-    assert names == PRODUCTS | {"flood.tif.aux.xml", "source.tif.aux.xml"}
+    assert names == PRODUCTS | {"flood.tif.aux.xml", "flood.qml", "source.tif.aux.xml"}
 
 
 def test_rasters_are_valid_cogs_with_255_as_a_value(result):

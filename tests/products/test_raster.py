@@ -50,7 +50,7 @@ def test_a_mask_is_a_valid_cog_that_opens_paletted(tmp_path, codes):
     files = write_cog(
         layer_of(tmp_path, codes), tmp_path / "flood.tif", grid(codes.shape), LEGEND.band, {"SCENES": "a <b> & c"}
     )
-    assert [file.name for file in files] == ["flood.tif", "flood.tif.aux.xml"]
+    assert [file.name for file in files] == ["flood.tif", "flood.tif.aux.xml", "flood.qml"]
     assert cog_validate(files[0], strict=True) == (True, [], [])
     with rasterio.open(files[0]) as tif:
         assert (tif.read(1) == codes).all()
@@ -69,7 +69,7 @@ def test_a_mask_is_a_valid_cog_that_opens_paletted(tmp_path, codes):
 
 def test_overviews_hold_only_codes_that_were_there(tmp_path, codes):
     codes[codes == 1] = 0
-    path, _ = write_cog(layer_of(tmp_path, codes), tmp_path / "flood.tif", grid(codes.shape), LEGEND.band)
+    path, *_ = write_cog(layer_of(tmp_path, codes), tmp_path / "flood.tif", grid(codes.shape), LEGEND.band)
     with rasterio.open(path, overview_level=0) as overview:
         assert overview.shape == (650, 666) or overview.shape == (651, 667)
         assert set(np.unique(overview.read(1))) == {0, 2, 255}
@@ -79,7 +79,7 @@ def test_mask_and_probability_agree_at_every_zoom_level(tmp_path):
     percent = np.random.default_rng(3).integers(0, 101, (1500, 1100)).astype(np.uint8)
     percent[:400, :300] = 255
     mask = np.where(percent == 255, 255, percent >= 50).astype(np.uint8)
-    one, _ = write_cog(layer_of(tmp_path, mask), tmp_path / "flood.tif", grid(mask.shape), LEGEND.band)
+    one, *_ = write_cog(layer_of(tmp_path, mask), tmp_path / "flood.tif", grid(mask.shape), LEGEND.band)
     (two,) = write_cog(layer_of(tmp_path, percent), tmp_path / "probability.tif", grid(mask.shape), PROBABILITY)
     with rasterio.open(two) as tif:
         levels = range(len(tif.overviews(1)))
@@ -111,7 +111,7 @@ def test_scene_names_are_the_categories_of_the_source(tmp_path):
 def test_nothing_is_left_beside_the_products(tmp_path, codes):
     out = tmp_path / "out"
     write_cog(layer_of(tmp_path, codes), out / "flood.tif", grid(codes.shape), LEGEND.band)
-    assert sorted(file.name for file in out.iterdir()) == ["flood.tif", "flood.tif.aux.xml"]
+    assert sorted(file.name for file in out.iterdir()) == ["flood.qml", "flood.tif", "flood.tif.aux.xml"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["layer.raw", "out"]
 
 
@@ -134,3 +134,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_half_one(tmp_path, codes):
 def test_a_layer_off_the_grid_is_refused(tmp_path, codes):
     with pytest.raises(ValueError, match="not on a grid"):
         write_cog(layer_of(tmp_path, codes), tmp_path / "flood.tif", grid((5, 5)), LEGEND.band)
+
+
+def test_the_style_beside_a_mask_names_its_codes_and_draws_nothing_where_nothing_was_observed(tmp_path, codes):
+    write_cog(layer_of(tmp_path, codes), tmp_path / "flood.tif", grid(codes.shape), LEGEND.band)
+    entries = ET.parse(tmp_path / "flood.qml").iter("paletteEntry")
+    drawn = {int(each.attrib["value"]): (each.attrib["label"], each.attrib["color"]) for each in entries}
+    assert drawn == {
+        each.code: (each.label, "#{:02x}{:02x}{:02x}".format(*each.colour)) for each in LEGEND if each.code != 255
+    }
