@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.datasets.pair import Pair
 from geoseg.evaluation.predicting import Predicted
@@ -68,7 +72,7 @@ def write_held_out(
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """A held-out mask or probability, uint8 (y, x)."""
-    with rasterio.open(path) as file:
+    with _placeless(), rasterio.open(path) as file:
         codes: NDArray[np.uint8] = file.read(1)
     return codes
 
@@ -80,16 +84,23 @@ def _layer(work: Path, path: Path, codes: NDArray[np.uint8]) -> ByteLayer:
 
 
 def _write_plain(path: Path, codes: NDArray[np.uint8], band: Band, tags: dict[str, str]) -> None:
-    from rasterio.errors import NotGeoreferencedWarning
-
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": band.nodata, "compress": "deflate"}
-    import warnings
+    rows, columns = codes.shape
+    with (
+        whole_file(path) as part,
+        _placeless(),
+        rasterio.open(part, "w", width=columns, height=rows, **profile) as file,
+    ):
+        file.write(codes, 1)
+        file.set_band_description(1, band.description)
+        if band.colours:
+            file.write_colormap(1, {code: (*colour, 255) for code, colour in band.colours.items()})
+        file.update_tags(**tags)
 
-    with whole_file(path) as part, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # that it lies nowhere is known
-        with rasterio.open(part, "w", width=codes.shape[1], height=codes.shape[0], **profile) as file:
-            file.write(codes, 1)
-            file.set_band_description(1, band.description)
-            if band.colours:
-                file.write_colormap(1, {code: (*colour, 255) for code, colour in band.colours.items()})
-            file.update_tags(**tags)
+
+@contextmanager
+def _placeless() -> Iterator[None]:
+    """Without rasterio's warning that a file lies nowhere: that is known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield

@@ -17,6 +17,8 @@ from geoseg.evaluation.records import ChipRecord
 
 PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")
 SMALL = ("--set", "options.base=2", "--set", "round_steps=2", "--set", "batch_size=2", "--device", "cpu")
+REGIONS = {"Kano": 2, "Lagos": 1, "Niamey": 1, "Sahara": 1}
+"""The last without water."""
 TINY = (*SMALL, "--steps", "2")
 
 
