@@ -52,6 +52,7 @@ class Pair:
         gsd_m: Ground sampling, metres; None: unknown.
         time: Acquisition, UTC; None: unknown.
         latlon: Latitude and longitude of the middle, degrees; None: unknown.
+        weight: How often training draws from it, relative to the others.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Pair:
     gsd_m: float | None = None
     time: datetime | None = None
     latlon: tuple[float, float] | None = None
+    weight: float = 1.0
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -133,12 +133,12 @@ class Crops(Dataset[Chip]):
 
     @cached_property
     def _weights(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Running sums over all cells: those with class 1 or above, and all that are labelled; every image alike."""
+        """Running sums over all cells: those with class 1 or above, and all that are labelled; images by their weight."""
         wet, any_ = [], []
-        for cells in self.labels.cells:
+        for pair, cells in zip(self.data.pairs, self.labels.cells, strict=True):
             positive, labelled = cells[..., 1:].sum(axis=-1).ravel(), cells.sum(axis=-1).ravel()
-            wet.append((positive > 0) / max(1, np.count_nonzero(positive)))
-            any_.append((labelled > 0) / max(1, np.count_nonzero(labelled)))
+            wet.append((positive > 0) * pair.weight / max(1, np.count_nonzero(positive)))
+            any_.append((labelled > 0) * pair.weight / max(1, np.count_nonzero(labelled)))
         return np.cumsum(np.concatenate(wet)), np.cumsum(np.concatenate(any_))
 
     def __hash__(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from geoseg.catalog.records import Record
 from geoseg.catalog.sensors import Unit
@@ -36,6 +36,8 @@ class Source(Record):
         splits: Only these; empty: all.
         every: Only each so-many-th image, for a quick look.
         seeds: Worlds of each region, of simulated data.
+        weight: How often training draws from this source, relative to the others; shared among its images. None: as
+            often as it has images.
     """
 
     data: str | None = None
@@ -52,6 +54,7 @@ class Source(Record):
     splits: tuple[str, ...] = ()
     every: int = 1
     seeds: tuple[int, ...] = (0,)
+    weight: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Source:
@@ -118,6 +121,9 @@ def _opened(source: Source, bands: Sequence[str] | None) -> LabelledSet:
             f"Nothing is left of {found.name}: it holds the regions {', '.join(found.regions)} and the splits "
             f"{', '.join(sorted({pair.split or '(none)' for pair in found.pairs}))}."
         )
+    if source.weight is not None:
+        share = source.weight / len(kept.pairs)
+        kept = replace(kept, pairs=tuple(replace(pair, weight=share) for pair in kept.pairs))
     return kept.with_bands(source.bands) if source.bands else kept
 
 

@@ -95,4 +95,4 @@ class Started:
 def _seen(data: LabelledSet | None) -> list[Any]:
     if data is None:
         return []
-    return [data.bands, data.classes, [(pair.id, pair.region, *pair.shape) for pair in data.pairs]]
+    return [data.bands, data.classes, [(pair.id, pair.region, pair.weight, *pair.shape) for pair in data.pairs]]

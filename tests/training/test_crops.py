@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,6 +101,14 @@ def test_the_wet_share_is_kept():
         around = [crops(data, wet_share=share, count=400)._around(np.random.default_rng(n))[0] for n in range(400)]
         # half of the other chips are of either image
         assert np.mean(around) == pytest.approx(share + (1 - share) / 2, abs=0.08)
+
+
+def test_an_image_is_drawn_as_often_as_it_weighs():
+    mask = (np.add.outer(np.arange(32), np.arange(32)) % 2).astype(np.int16)
+    light, heavy = (pair(np.full((2, 32, 32), value, np.float32), mask) for value in (0, 1))
+    data = set_of(replace(light, weight=1.0), replace(heavy, id="b", weight=3.0))
+    run = crops(data, count=400)
+    assert 0.68 < np.mean([float(run[index]["image"].mean()) for index in range(400)]) < 0.82
 
 
 def test_labels_that_are_all_water_but_for_one_image_still_give_dry_chips():
