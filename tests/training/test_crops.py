@@ -111,6 +111,13 @@ def test_an_image_is_drawn_as_often_as_it_weighs():
     assert 0.68 < np.mean([float(run[index]["image"].mean()) for index in range(400)]) < 0.82
 
 
+def test_images_are_drawn_by_their_weight():
+    one, other = scene(0, 64), scene(1, 64)
+    data = set_of(replace(pair(*one), weight=3.0), pair(*other, "b"))
+    drawn = crops(data)
+    assert np.mean([drawn._around(np.random.default_rng(n))[0] for n in range(800)]) == pytest.approx(0.25, abs=0.05)
+
+
 def test_labels_that_are_all_water_but_for_one_image_still_give_dry_chips():
     image = scene(0)[0]
     ones = np.ones((32, 32), np.int16)
