@@ -133,7 +133,7 @@ class Crops(Dataset[Chip]):
 
     @cached_property
     def _weights(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Running sums over all cells: those with class 1 or above, and all that are labelled; images by their weight."""
+        """Running sums over all cells: of those with class 1 or above, of all labelled ones; by the images' weight."""
         wet, any_ = [], []
         for pair, cells in zip(self.data.pairs, self.labels.cells, strict=True):
             positive, labelled = cells[..., 1:].sum(axis=-1).ravel(), cells.sum(axis=-1).ravel()
