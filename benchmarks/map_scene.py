@@ -4,10 +4,13 @@
 
     python benchmarks/map_scene.py [--sizes 2745,10980] [--models mndwi,unet] [--base 16] [--work FOLDER] [--json]
 
-For each size and model: wall seconds of ``geoseg map`` as a whole process, megapixels a second, peak resident memory,
-and for a network the pipeline's efficiency: seconds of the bare network over the same windows, divided by the wall
-seconds of the map step. The bare network is timed both ways that a CPU can run it (batches over all cores, one chip a
-core), right after the map, and the faster counts.
+For each size and model: wall and CPU seconds of ``geoseg map`` as a whole process, megapixels of the scene a second
+(the grid around its box in degrees is larger, which ``grid`` tells), peak resident memory, and for a network the
+pipeline's efficiency: seconds of the bare network over the same windows, divided by the wall seconds of the map step.
+The same windows are those of the map's own grid that show anything observed; the map asks the network about no other.
+The bare network is timed both ways that a CPU can run it (batches over all cores, one chip a core), right after the
+map, and the faster counts. ``cpu_ratio`` is the same in CPU seconds, the map's being those of the whole process less
+those of its start: on a busy machine it says more than the wall clock.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geoseg.catalog.cards import ModelCard
 
 BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 DATE = "2024-06-15"
@@ -29,8 +35,8 @@ MOST_BARE_WINDOWS = 400
 """More windows than these say nothing more about seconds a window."""
 
 
-def measured(arguments: list[str]) -> tuple[float, float, dict[str, Any]]:
-    """Wall seconds, peak resident MiB and JSON answer of a geoseg command in a process of its own."""
+def measured(arguments: list[str]) -> tuple[float, float, float, dict[str, Any]]:
+    """Wall seconds, CPU seconds, peak resident MiB and JSON answer of a geoseg command in a process of its own."""
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "geoseg", *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -38,7 +44,8 @@ def measured(arguments: list[str]) -> tuple[float, float, dict[str, Any]]:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"geoseg {' '.join(arguments)} failed with status {status}")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024, json.loads(answer)
+    wall = time.perf_counter() - started
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.loads(answer)
 
 
 def bundle(folder: Path, base: int) -> Path:
@@ -66,18 +73,30 @@ def bundle(folder: Path, base: int) -> Path:
     return folder
 
 
-def bare_seconds(model: Path, size: int, batch: int) -> tuple[float, int]:
-    """Seconds of the network alone over as many windows as the scene has, and that number."""
+def windows_asked(card: ModelCard, source: Path) -> int:
+    """Windows of the map's grid that show anything observed, as ``source.tif`` tells."""
+    import rasterio
+
+    from geoseg.chips.plan import Plan
+
+    with rasterio.open(source) as file:
+        observed = file.read(1) != file.nodata
+    plan = Plan.over(observed.shape, card.chip_px or 256, card.overlap_px)
+    spans = [[axis.inside(k) for k in range(axis.count)] for axis in (plan.y, plan.x)]
+    return sum(bool(observed[slice(*y), slice(*x)].any()) for y in spans[0] for x in spans[1])
+
+
+def bare_seconds(model: Path, source: Path, batch: int) -> tuple[float, float, int]:
+    """Wall and CPU seconds of the network alone over as many windows as the map asked it about, and that number."""
     from concurrent.futures import ThreadPoolExecutor
 
     import torch
 
-    from geoseg.chips.plan import Plan
     from geoseg.models.registry import load_model
 
     network = load_model(str(model))
     module, cores = network.module, os.cpu_count() or 1  # type: ignore[attr-defined]
-    windows = Plan.over((size, size), network.card.chip_px or 256, network.card.overlap_px).windows
+    windows = windows_asked(network.card, source)
     count = min(windows, MOST_BARE_WINDOWS) // batch * batch
     chips = torch.rand(batch, len(BANDS), 256, 256)
 
@@ -87,16 +106,17 @@ def bare_seconds(model: Path, size: int, batch: int) -> tuple[float, int]:
 
     with torch.inference_mode():
         module(chips)
-        started = time.perf_counter()
+        started, burnt = time.perf_counter(), time.process_time()
         for _ in range(count // batch):
             module(chips)
-        over_all_cores = time.perf_counter() - started
+        ways = [(time.perf_counter() - started, time.process_time() - burnt)]
     with ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
         list(pool.map(one, range(cores)))
-        started = time.perf_counter()
+        started, burnt = time.perf_counter(), time.process_time()
         list(pool.map(one, range(count)))
-        one_a_core = time.perf_counter() - started
-    return min(over_all_cores, one_a_core) / count * windows, windows
+        ways.append((time.perf_counter() - started, time.process_time() - burnt))
+    wall, cpu = min(ways)
+    return wall / count * windows, cpu / count * windows, windows
 
 
 def run(size: int, model: str, *, base: int, batch: int, work: Path) -> dict[str, Any]:
@@ -112,19 +132,37 @@ def run(size: int, model: str, *, base: int, batch: int, work: Path) -> dict[str
     out = work / f"out-{size}-{model}"
     area = ["--bbox=" + ",".join(map(str, (west, south, east, north))), "--date", item["properties"]["datetime"][:10]]
     options = ["--sensor", "s2", "--catalog", str(catalog), "--model", name, "--out", str(out), "--overwrite", "--yes"]
-    wall, peak, answer = measured(["map", *area, *options, "--batch-size", str(batch), "--json", "-q"])
+    wall, cpu, peak, answer = measured(["map", *area, *options, "--batch-size", str(batch), "--json", "-q"])
     row = {
         "model": f"unet, base {base}" if model == "unet" else model,
         "scene": f"{size} x {size}",
+        "grid": _shape(answer),
         "wall_s": round(wall, 1),
+        "cpu_s": round(cpu, 1),
         "mpx_per_s": round(size * size / 1e6 / wall, 2),
         "peak_rss_mib": round(peak),
         "map_step_s": answer["seconds"]["map"],
     }
     if model == "unet":
-        bare, windows = bare_seconds(Path(name), size, batch)
+        bare, bare_cpu, windows = bare_seconds(Path(name), out / "source.tif", batch)
         row |= {"windows": windows, "bare_s": round(bare, 1), "efficiency": round(bare / answer["seconds"]["map"], 3)}
+        row |= {"cpu_ratio": round(bare_cpu / (cpu - start_cpu()), 3)}
     return row
+
+
+def _shape(answer: dict[str, Any]) -> str:
+    rows, columns = json.loads(Path(answer["run"]).read_text())["grid"]["shape"]
+    return f"{rows} x {columns}"
+
+
+def start_cpu() -> float:
+    """CPU seconds of bringing what a map by a network brings, and of nothing else."""
+    before = os.times()
+    subprocess.run(
+        [sys.executable, "-c", "import geoseg.pipeline, geoseg.models.bundle, matplotlib.figure"], check=True
+    )
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def start_up() -> dict[str, float]:

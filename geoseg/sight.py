@@ -34,7 +34,7 @@ POINTWISE_PX = 2048
 """Pixel-by-pixel models share nothing between blocks: each is one tile, read once and never copied."""
 NETWORK_TILE_PX, NETWORK_BLOCK_PX = 1024, 1024
 """Blocks of overlapping chips share tiles, and two rows of them are kept."""
-WIDE_PX, NARROW_TILE_PX = 4096, 512
+WIDE_PX, NARROW_TILE_PX = 3072, 512
 """Beyond this width two rows of such tiles would be too much memory; smaller ones cost a third more time to read."""
 
 

@@ -28,7 +28,7 @@ class Here:
 
     read_ahead: int = 1
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
-    keep_bytes: int = 512 * 2**20
+    keep_bytes: int = 320 * 2**20
 
     def run(self, work: Work, blocks: Iterable[Block]) -> Iterator[Outcome]:
         """Outcomes in the order of ``blocks``."""

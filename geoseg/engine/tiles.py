@@ -14,9 +14,11 @@ TileNumber = tuple[int, int]
 
 
 class TileReader:
-    """Reads any rectangle of a cube from its tiles, keeping the latest so that neighbours share them.
+    """Reads any rectangle of a cube from its tiles, keeping those that neighbours will share.
 
-    The tiles are anchored to the grid, so what a pixel holds does not depend on the rectangle it was asked in.
+    Rectangles are asked for row by row, so where memory ends the tiles highest up go first, and of those the oldest:
+    what the next row of rectangles shares is the lowest row of tiles, and not what was read last. The tiles are
+    anchored to the grid, so what a pixel holds does not depend on the rectangle it was asked in.
 
     Args:
         cube: What is read.
@@ -81,10 +83,16 @@ class TileReader:
         for number, tile in tiles.items():
             self._kept[number] = tile
             self._kept.move_to_end(number)
-        held = sum(tile.values.nbytes + tile.source.nbytes for tile in self._kept.values())
-        while self._kept and held > self._keep_bytes:
-            _, dropped = self._kept.popitem(last=False)
-            held -= dropped.values.nbytes + dropped.source.nbytes
+        held = sum(_bytes(tile) for tile in self._kept.values())
+        # a stable sort of what is in the order of its use: the oldest of the highest first, what is in use last
+        for number in sorted(self._kept, key=lambda number: (number in tiles, number[0])):
+            if held <= self._keep_bytes:
+                return
+            held -= _bytes(self._kept.pop(number))
+
+
+def _bytes(tile: Pixels) -> int:
+    return tile.values.nbytes + tile.source.nbytes
 
 
 def _part(tile: Pixels, origin: tuple[int, int], y: Span, x: Span) -> Pixels:
