@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +68,8 @@ def entries(plan: EvaluationPlan, *, train: bool) -> tuple[Entry, ...]:
         if data is None:
             raise BadOptionError("No labelled images were named. Give --data.")
         data = _shown(data, model, kind, contender.bands)
+        if contender.sensor:
+            data = replace(data, sensor=contender.sensor)
         modes = plan.modes if kind != "baseline" and train else ("",)
         for mode in modes:
             name = f"{label} {mode}".strip()

@@ -76,7 +76,7 @@ def region_bars(table: Table, block: str) -> Figure:
     many = any(row.kind == "mean" for row in rows)
     places = [*groups, "mean"] if many else groups
     width = 0.82 / len(labels)
-    figure, axes = _figure(max(5.0, 1.6 + len(places) * max(0.75, 0.26 * len(labels))), 4.2)
+    figure, axes = _figure(min(13.0, max(5.0, 1.6 + len(places) * max(0.75, 0.22 * len(labels)))), 4.2)
     for number, label in enumerate(labels):
         own = [row for row in rows if row.label == label]
         values = {row.name: row.scores[table.headline] for row in own if row.kind == "group"}
@@ -102,14 +102,18 @@ def region_bars(table: Table, block: str) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_ylabel(_title(table.headline))
     title = {"loro": "Each region held out", "split": f"Split {block}: by region"}[table.protocol]
-    _headed(axes, title, "n/a: the label there holds none of the class; bar at the mean: standard deviation")
+    unknown = any(math.isnan(row.scores[table.headline]) for row in rows if row.kind == "group")
+    told = ["n/a: nothing of the class is labelled there"] * unknown + ["bar at the mean: standard deviation"] * many
+    _headed(axes, title, "; ".join(told))
     _legend(axes, len(labels))
     return figure
 
 
 def accuracy_against_cost(table: Table) -> Figure:
     """The headline score against multiply-adds, size of the dot by parameters; a baseline has neither."""
-    figure, (left, right) = _figures(10.0, 4.2, 2)
+    from matplotlib.lines import Line2D
+
+    figure, (left, right) = _figures(11.5, 4.2, 2)
     _scatter(left, table.costs, [row.multiply_adds / 1e9 for row in table.costs])
     left.set_xlabel("multiply-adds for a chip of 256 x 256, thousand millions")
     left.set_ylabel(f"{_title(table.headline)}, {_headline_is(table)}")
@@ -117,6 +121,11 @@ def accuracy_against_cost(table: Table) -> Figure:
     right.set_xlabel("chips of 256 x 256 per second")
     _headed(left, "Accuracy against computation", "dots grow with the number of parameters; baselines at the left edge")
     _headed(right, "Accuracy against speed", f"measured on: {', '.join(dict.fromkeys(r.device for r in table.costs))}")
+    names = [
+        Line2D([], [], linestyle="", color=COLOURS[n % len(COLOURS)], marker=MARKERS[n % len(MARKERS)], label=row.label)
+        for n, row in enumerate(table.costs)
+    ]
+    figure.legend(handles=names, loc="outside right upper", fontsize=8, frameon=False)
     return figure
 
 
@@ -266,8 +275,7 @@ def _scatter(axes: Axes, costs: Sequence[CostRow], x: Sequence[float]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     edge = min(positive) / 3 if positive else 0.1
     if positive:
-        axes.set_xlim(edge / 1.6, max(positive) * 4)
-    places = []
+        axes.set_xlim((edge if min(x) <= 0 else min(positive)) / 1.6, max(positive) * 1.6)
     for number, (row, value) in enumerate(zip(costs, x, strict=True)):
         if math.isnan(row.score) or math.isnan(value):
             continue
@@ -275,25 +283,7 @@ def _scatter(axes: Axes, costs: Sequence[CostRow], x: Sequence[float]) -> None:
         place = value if value > 0 else edge
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         axes.scatter(place, row.score, s=size, c=colour, marker=marker, zorder=3, alpha=0.9)
-        places.append((place, row.score, row.label))
-    _labelled(axes, places)
     axes.set_ylim(0, 1)
-
-
-def _labelled(axes: Axes, places: Sequence[tuple[float, float, str]]) -> None:
-    """Names beside their dots, pushed apart where scores are close."""
-    height, last = 0.045, -1.0
-    for x, y, label in sorted(places, key=lambda each: each[1]):
-        last = max(y, last + height)
-        axes.annotate(
-            label,
-            (x, y),
-            (x * 1.18, last),
-            fontsize=8,
-            color=INK,
-            va="center",
-            arrowprops={"arrowstyle": "-", "color": PALE, "linewidth": 0.5} if last - y > 0.02 else None,
-        )
 
 
 def _of(rows: Sequence[Row], kind: str, name: str) -> float:

@@ -35,7 +35,7 @@ class Contender(Record):
         model: Network to train, bundle to start from, or baseline. None: the name it stands under.
         bands: It is shown these. None: those of the plan, or those that its card names.
         sources: It learns from and is judged on these, in place of the plan's.
-        sensor: Of those.
+        sensor: Of what it is shown, where the whole is of several.
         recipe: Over the plan's recipe.
     """
 

@@ -208,7 +208,7 @@ def _fingerprint(entry: Entry, fold: Fold, facts: dict[str, LabelFacts]) -> str:
 
     def seen(data: LabelledSet | None) -> list[object]:
         pairs = data.pairs if data else ()
-        return [(each.id, each.region, each.split, each.shape, facts[each.id].sha256) for each in pairs]
+        return [(each.id, each.region, each.split, each.weight, each.shape, facts[each.id].sha256) for each in pairs]
 
     data = entry.data
     parts: list[object] = [start, recipe, card, data.bands, data.unit, data.classes, data.meaning]
