@@ -167,7 +167,7 @@ def map_flood(
     """
     compute, out, clock = compute or Compute(), Path(out), Clock()
     check_out(out, overwrite=overwrite)
-    predictor = Predictor.of(request.model or sensor(request.sensor).default_model, compute.device)
+    predictor = Predictor.of(request.model or sensor(request.sensor).default_model, compute.device, prune=request.prune)
     sight = look(request, predictor.card, report)
     reference = permanent_water(request, sight.grid)
     clock.lap("search")

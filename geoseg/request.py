@@ -193,6 +193,7 @@ class Request:
         composite: ``nearest`` clear observation in time, or per-pixel ``median``.
         reference_water: Name of a reference-water collection, a raster or vector file, or None.
         before: Dates before the flood: water seen then is permanent water, and change models read them.
+        prune: Level 1..4 that a U-Net++ answers with, running nothing deeper; None: as its card says.
         allow_large: The person has said yes to a map over the size limit.
     """
 
@@ -208,6 +209,7 @@ class Request:
     composite: Composite = option("--composite", "nearest")
     reference_water: str | None = option("--reference-water")
     before: Dates | None = option("--before")
+    prune: int | None = option("--prune")
     allow_large: bool = option("--yes", False)
 
     def __post_init__(self) -> None:
@@ -227,6 +229,8 @@ class Request:
             raise BadOptionError(f"--window-days is 0..3660, not {self.window_days}.")
         if self.max_cloud_pct is not None and not 0 <= self.max_cloud_pct <= 100:
             raise BadOptionError(f"--max-cloud is a percentage 0..100, not {self.max_cloud_pct}.")
+        if self.prune is not None and not 1 <= self.prune <= 4:
+            raise BadOptionError(f"--prune is a level 1..4 of a U-Net++, not {self.prune}.")
         if self.composite not in ("nearest", "median"):
             raise BadOptionError(f"--composite is nearest or median, not {self.composite!r}.")
         if self.before is not None and self.before.last >= self.dates.first:

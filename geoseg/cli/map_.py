@@ -78,6 +78,9 @@ def map_(
         typer.Option(help="Catalogue name, STAC API address, catalog.json or .parquet.", metavar="NAME|URL|PATH"),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model name or bundle folder.", metavar="NAME|FOLDER")] = None,
+    prune: Annotated[
+        int | None, typer.Option(help="Level 1..4 of a U-Net++ to stop at: coarser, faster.", metavar="1..4")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the products.")] = Path("flood"),
     config: Annotated[
         Path | None,
@@ -150,6 +153,7 @@ def map_(
         composite=composite,
         reference_water=reference_water,
         before=before,
+        prune=prune,
         allow_large=yes,
     )
     compute = Compute(workers, scheduler, device, batch_size)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
-from geoseg.errors import BundleError
+from geoseg.errors import BadOptionError, BundleError
 from geoseg.models.protocol import ArrayModel, Chips, SceneAdaptive, SegmentationModel, Survey
 from geoseg.models.registry import load_model
 from geoseg.models.units import check_pixels
@@ -92,6 +92,7 @@ class Predictor:
         device: ``auto``, ``cpu`` or ``cuda``.
         fingerprint: sha256 of a bundle's card, which holds that of its weights; "" for a model by name. A worker whose
             folder holds another bundle refuses it.
+        prune: Level that a U-Net++ answers with; None: as its card says.
         survey: Statistics of the whole scene that the model's threshold was chosen from; None: it chooses none.
         gsd_m: Ground sampling in metres, for models that ask.
         time: Acquisition, UTC.
@@ -101,23 +102,25 @@ class Predictor:
     model: str
     device: str = "cpu"
     fingerprint: str = ""
+    prune: int | None = None
     survey: Survey | None = None
     gsd_m: float | None = None
     time: datetime | None = None
     latlon: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, model: str | Path, device: str = "cpu") -> Predictor:
+    def of(cls, model: str | Path, device: str = "cpu", *, prune: int | None = None) -> Predictor:
         """The predictor of a model by name, or of a bundle as it stands in its folder now.
 
         Raises:
             ModelError: As :func:`geoseg.models.registry.load_model`, at once and not on a worker.
             UnknownNameError: No such model.
+            BadOptionError: ``prune`` for a model without levels.
         """
-        predictor = cls(str(model), device)
+        predictor = cls(str(model), device, prune=prune)
         if (Path(model) / "card.yaml").is_file():
             folder = Path(model).resolve()
-            predictor = cls(str(folder), device, _fingerprint(folder))
+            predictor = cls(str(folder), device, _fingerprint(folder), prune)
         predictor.load()
         return predictor
 
@@ -179,10 +182,10 @@ class _Models:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._loaded: OrderedDict[tuple[str, str, str, Survey | None], SegmentationModel] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, str, str, int | None, Survey | None], SegmentationModel] = OrderedDict()
 
     def get(self, predictor: Predictor) -> SegmentationModel:
-        key = (predictor.model, predictor.device, predictor.fingerprint, predictor.survey)
+        key = (predictor.model, predictor.device, predictor.fingerprint, predictor.prune, predictor.survey)
         with self._lock:
             if key not in self._loaded:
                 self._loaded[key] = self._load(predictor)
@@ -201,10 +204,25 @@ class _Models:
                 f"{predictor.model} holds another bundle here than where the map was started. "
                 "Give every worker the same folder."
             )
-        return load_model(predictor.model, device=predictor.device)
+        model = load_model(predictor.model, device=predictor.device)
+        if predictor.prune is not None:
+            _prune(model, predictor.prune)
+        return model
 
 
 _models = _Models()
+
+
+def _prune(model: SegmentationModel, level: int) -> None:
+    """Let a U-Net++ answer with one of its shallower nests.
+
+    Raises:
+        BadOptionError: The model has none, or was built without a head there.
+    """
+    prune_to = getattr(getattr(model, "module", None), "prune_to", None)
+    if prune_to is None:
+        raise BadOptionError(f"--prune runs the shallower part of a U-Net++, and {model.card.name} is none.")
+    prune_to(level)
 
 
 def _fingerprint(folder: Path) -> str:

@@ -123,7 +123,7 @@ def load_model(name_or_folder: str | Path, *, device: str = "cpu") -> Segmentati
             return load_bundle(folder, device=device)
         raise WeightsMissingError(
             f"The weights of {name} are not here. {card.weights_from or 'None are published.'} "
-            "Give a trained bundle's folder as --model."
+            f"`geoseg finetune --model {name} --data ... --out FOLDER` trains it; give that folder as --model."
         )
     if not Path(name_or_folder).is_dir():
         if {"/", "\\"} & set(name):

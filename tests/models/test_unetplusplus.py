@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
+from geoseg.catalog.cards import Architecture, ModelCard
 from geoseg.errors import BadOptionError, UnknownNameError
+from geoseg.models.bundle import save_bundle
+from geoseg.models.inference import Predictor
 from geoseg.models.registry import build
 
 
@@ -84,3 +88,30 @@ def test_any_timm_encoder_by_its_own_name_and_the_nearest_for_a_slip():
     )
     with pytest.raises(UnknownNameError, match="efficientnet"):
         build("unetplusplus", 3, 1, encoder="efficientnet-b00")
+
+
+def test_a_predictor_answers_with_the_level_it_is_pruned_to(tmp_path):
+    torch.manual_seed(0)
+    card = ModelCard(
+        name="nest",
+        title="Nest",
+        family="cnn",
+        architecture=Architecture(name="unetplusplus", options={"encoder": "resnet18"}),
+        sensors=("s1",),
+        bands=("vv", "vh"),
+        unit="dB",
+        chip_px=64,
+    )
+    module = build("unetplusplus", 2, encoder="resnet18")
+    save_bundle(tmp_path, module, card)
+    chips = np.random.default_rng(0).normal(-12, 3, (1, 2, 64, 64)).astype(np.float32)
+    answers = [Predictor.of(tmp_path, prune=level).probability(chips) for level in (None, 1, 2, 3)]
+    assert all(np.abs(a - b).max() > 1e-4 for n, a in enumerate(answers) for b in answers[:n])
+    module.eval().prune_to(2)
+    with torch.inference_mode():
+        assert torch.equal(torch.from_numpy(answers[2]), module(torch.from_numpy(chips))[:, 0].sigmoid())
+
+
+def test_only_a_nest_is_pruned():
+    with pytest.raises(BadOptionError, match="otsu is none"):
+        Predictor.of("otsu", prune=2)

@@ -64,6 +64,15 @@ class UNetPlusPlus(nn.Module):
         self.prune = prune
         self._check(prune)
 
+    def prune_to(self, level: int | None) -> None:
+        """Answer with the head of this level from now on; None: with all.
+
+        Raises:
+            BadOptionError: No such level, or a level without a head.
+        """
+        self._check(level)
+        self.prune = level
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalised (batch, band, y, x) of any size -> logits (batch, class, y, x), as ``prune`` says."""
         self._check(self.prune)
