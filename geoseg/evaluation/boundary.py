@@ -106,7 +106,8 @@ class BoundaryCounts:
 def _boundary(inside: Bools, known: Bools) -> Bools:
     """Known pixels inside with a known one outside among their four neighbours."""
     outside = ndimage.binary_dilation(known & ~inside)
-    return known & inside & outside
+    near: NDArray[np.bool_] = known & inside & outside
+    return near
 
 
 def _near(these: Bools, those: Bools, tolerance: float) -> int:
