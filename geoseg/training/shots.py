@@ -16,6 +16,8 @@ TRIES = 1000
 def draw(data: LabelledSet, shots: int, seed: int) -> LabelledSet:
     """So many images by chance, all classes among them: a draw that lacks one is drawn again.
 
+    Images without a pixel that is both labelled and observed teach nothing and are not drawn.
+
     Args:
         data: What is drawn from.
         shots: How many images.
@@ -24,9 +26,14 @@ def draw(data: LabelledSet, shots: int, seed: int) -> LabelledSet:
     Raises:
         NotTrainableError: There are fewer images, or no draw holds every class.
     """
+    every = [_classes(pair) for pair in data.pairs]
+    data = replace(data, pairs=tuple(pair for pair, found in zip(data.pairs, every, strict=True) if found))
+    classes = [found for found in every if found]
     if shots > len(data.pairs):
-        raise NotTrainableError(f"{shots} shots were asked for, and {data.name} holds {len(data.pairs)} images.")
-    classes = [_classes(pair) for pair in data.pairs]
+        raise NotTrainableError(
+            f"{shots} shots were asked for, and {data.name} holds {len(data.pairs)} images with a pixel that is both "
+            "labelled and observed."
+        )
     random = np.random.default_rng((seed, shots))
     for _ in range(TRIES):
         chosen = set(random.permutation(len(data.pairs))[:shots].tolist())

@@ -34,6 +34,15 @@ def test_every_class_is_among_them():
         assert "lake" in {each.id for each in draw(data, 2, seed).pairs}
 
 
+def test_images_that_teach_nothing_are_no_shots():
+    image, mask = scene(0, 16)
+    useless = (pair(image, np.full_like(mask, -1), "unlabelled"), pair(np.full_like(image, np.nan), mask, "unseen"))
+    data = set_of(*useless, *little_set(3, 16).pairs)
+    assert {each.id for each in draw(data, 3, 0).pairs} == {"p0", "p1", "p2"}
+    with pytest.raises(NotTrainableError, match="holds 3 images with a pixel"):
+        draw(data, 4, 0)
+
+
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(NotTrainableError, match="13 shots were asked for, and little holds 12"):
         draw(MIXED, 13, 0)
