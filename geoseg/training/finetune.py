@@ -88,6 +88,7 @@ def finetune(
         OutputError: ``out`` cannot be written.
     """
     out, device = Path(out), str(resolve_device(device))
+    recipe = recipe.for_unit(data.unit)
     halves = split_off(data, recipe, validation)
     labels = LabelMap.of(halves.training, report)
     started = Started.of(halves, recipe, labels, devices)
@@ -99,7 +100,8 @@ def finetune(
         numbers = [each.numel() for each in module.parameters()]
         learning = [each.numel() for each in module.parameters() if each.requires_grad]
         started.write(out / RUN)
-        loop = Loop(halves, labels, recipe, out / RUN, device, devices, card.chip_px)
+        own_px = card.chip_px if card.family == "foundation" else None
+        loop = Loop(halves, labels, recipe, out / RUN, device, devices, own_px)
         kept = loop.run(module, card, resume=resume, report=report)
         merge_adapters(module)
         card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})

@@ -20,7 +20,7 @@ from geoseg.training.crops import Chip
 from geoseg.training.groups import keep_frozen_still, parameter_groups
 from geoseg.training.losses.build import build_loss
 from geoseg.training.losses.deep import deep_supervision
-from geoseg.training.recipe import Recipe
+from geoseg.training.recipe import Augmentation, Recipe
 from geoseg.training.soft_labels import edge_confidence, soft_labels
 
 SCORE = "val_iou"
@@ -45,6 +45,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
         shift, factor = affine_of(card)
         self.register_buffer("shift", shift, persistent=False)
         self.register_buffer("factor", factor, persistent=False)
+        self.augment = recipe.for_unit(card.unit).augment or Augmentation()
         self.classes = max(2, len(card.classes))
         self.loss = build_loss(recipe.loss, classes=len(card.classes))
         self.confusion = MulticlassConfusionMatrix(self.classes, ignore_index=UNLABELLED)
@@ -55,7 +56,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
         number += self.global_step * self.recipe.accumulate + index % self.recipe.accumulate
         torch.manual_seed(number % 2**63)  # dropout; the chips' own chance follows
         random = torch.Generator().manual_seed(number % 2**63)
-        pixels, mask = augmented(batch["image"], batch["mask"], self.recipe.augment, random)
+        pixels, mask = augmented(batch["image"], batch["mask"], self.augment, random)
         loss = self._loss(pixels, self._labelled(pixels, mask))
         self.log("loss", loss, prog_bar=False, on_step=True, on_epoch=False, batch_size=len(pixels))
         return loss

@@ -36,7 +36,7 @@ from geoseg.training.start import gsd_of
 from geoseg.training.started import FILE as STARTED
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-DEFAULT_CHIP_PX = 256
+DEFAULT_CHIP_PX = 128
 IRRELEVANT = (
     r"The '.*dataloader' does not have many workers",  # chips are cut from memory
     r"The number of training batches .* is smaller than the logging interval",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from geoseg.catalog.records import Record
+from geoseg.catalog.sensors import Unit
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -32,6 +33,15 @@ class Augmentation(Record):
     hide: Share = 0.0
 
 
+USUAL: dict[Unit, Augmentation] = {
+    "dB": Augmentation(zoom=0.3, offset=1.5, noise=0.5),
+    "reflectance": Augmentation(zoom=0.3, gain=0.15, offset=0.015, noise=0.005),
+    "unitless": Augmentation(zoom=0.3, gain=0.15, offset=0.03),
+}
+"""How chips are varied where a recipe does not say: calibration, incidence, haze and season differ from scene to scene,
+and a handful of labels shows none of that. geoseg's own choice."""
+
+
 class Recipe(Record):
     """A training run; hashable by its JSON.
 
@@ -55,13 +65,14 @@ class Recipe(Record):
         epochs: Times that every labelled area is seen once.
         batch_size: Chips a step and device.
         accumulate: Batches a step.
-        chip_px: Side of a chip. None: the network's own (256 for most), or the largest image's where that is smaller.
+        chip_px: Side of a chip. None: 128, or what a foundation encoder was pretrained on; the largest image's where
+            that is smaller.
         wet_share: Share of chips that are cut around a pixel of class 1 or above, where there is one.
         round_steps: Steps between two looks at the validation, and between checkpoints.
         validation: Share of the pairs kept for validation where none are named, whole regions first; 0: none.
         patience: Rounds without a better validation score until it stops; 0: never stops early.
         ema: Decay of the averaged weights that are validated and kept; 0: no averaging.
-        augment: How chips are varied.
+        augment: How chips are varied. None: as :data:`USUAL` has it for the unit of the data.
         acquisition: Tell the encoder time and place. Off, they are unknown to it, here and later in the map.
         seed: Of everything random.
         precision: ``32``, ``bf16``, or ``auto``: bf16 on a GPU.
@@ -92,10 +103,14 @@ class Recipe(Record):
     validation: Share = 0.2
     patience: int = Field(default=0, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)
-    augment: Augmentation = Augmentation()
+    augment: Augmentation | None = None
     acquisition: bool = False
     seed: int = Field(default=0, ge=0, lt=2**31)
     precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(str)] = "auto"  # YAML reads 32 as a number
+
+    def for_unit(self, unit: Unit) -> Recipe:
+        """The recipe with what it leaves to the unit of the data filled in."""
+        return self if self.augment is not None else self.model_copy(update={"augment": USUAL[unit]})
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
