@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from made_regions import PLAIN, REGIONS, SMALL, TINY, answered, geoseg, refused, scene, write, write_regions
 
@@ -89,7 +90,9 @@ def test_killed_inside_a_fold_it_goes_on_to_the_same_numbers(regions, tmp_path):
     words = ["evaluate", "loro", "--data", regions, *PLAIN, "--model", "unet", *SMALL, "--steps", "4", "--no-figures"]
     words += ["-q", "--held-out", "Kano,Lagos", "--out"]
     parts = [sys.executable, "-c", DYING, *map(str, words), str(tmp_path / "parts")]
-    child = subprocess.run(parts, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False, capture_output=True)
+    # as many threads as here: sums over another number of them round otherwise
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    child = subprocess.run(parts, env=os.environ | threads, check=False, capture_output=True)
     assert child.returncode == -signal.SIGKILL, child.stderr
     stopped = tmp_path / "parts" / "unet" / "fold-Lagos"
     assert (tmp_path / "parts" / "unet" / "fold-Kano" / "result.json").is_file()
