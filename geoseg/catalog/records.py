@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,6 +35,18 @@ def facts_folder(kind: str) -> Path:
     raise BadRecordError(f"geoseg's folder {kind!r} is missing: the installation is broken, install it again.")
 
 
+def safe_yaml(text: str) -> Any:
+    """What a text says, nothing in it executed.
+
+    Raises:
+        yaml.YAMLError: It is no YAML; also where a date, a number or its depth is beyond what can be.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, RecursionError) as error:
+        raise yaml.YAMLError(str(error)) from None
+
+
 def load_record(path: Path, model: type[R]) -> R:
     """Read one YAML file as a record.
 
@@ -42,7 +54,7 @@ def load_record(path: Path, model: type[R]) -> R:
         BadRecordError: Not YAML, or not what ``model`` describes; names the file and the first fault.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = safe_yaml(path.read_text(encoding="utf-8"))
         return model.model_validate(content)
     except yaml.YAMLError as error:
         raise BadRecordError(f"{path} is not YAML: {error}.".replace("\n", " ")) from None

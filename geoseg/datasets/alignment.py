@@ -10,6 +10,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 
 from geoseg.datasets.pair import Place
 
@@ -104,7 +105,10 @@ def middle(grid: Grid) -> tuple[float, float] | None:
     if grid.place is None:
         return None
     x, y = grid.place.transform @ (grid.shape[1] / 2, grid.shape[0] / 2)
-    longitude, latitude = transformer(grid.place.crs, "EPSG:4326").transform(x, y)
+    try:
+        longitude, latitude = transformer(grid.place.crs, "EPSG:4326").transform(x, y)
+    except ProjError:  # a local system, or another planet's: the image is used, its place is unknown
+        return None
     return (float(latitude), float(longitude)) if np.isfinite([latitude, longitude]).all() else None
 
 
@@ -114,7 +118,10 @@ def ground_sampling(grid: Grid) -> float | None:
         return None
     column, row = grid.shape[1] / 2, grid.shape[0] / 2
     x, y = _applied(grid.place.transform, np.array([column, column + 1, column]), np.array([row, row, row + 1]))
-    longitude, latitude = transformer(grid.place.crs, "EPSG:4326").transform(x, y)
+    try:
+        longitude, latitude = transformer(grid.place.crs, "EPSG:4326").transform(x, y)
+    except ProjError:
+        return None
     east = (longitude[1:] - longitude[0]) * np.cos(np.radians(latitude[0]))
     north = latitude[1:] - latitude[0]
     sides = np.hypot(east, north) * METRES_A_DEGREE

@@ -37,6 +37,8 @@ def classes_of(
         known |= here
         if index is not None:
             classes[here] = index
+    if numbers.dtype.kind == "c":
+        raise BadLabelsError(f"{name} holds complex numbers, which are no labels. Write whole numbers.")
     strange = ~known & there
     if numbers.dtype.kind == "f":
         strange &= ~np.isnan(numbers)

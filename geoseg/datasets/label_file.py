@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 from rasterio.features import rasterize
 from shapely.geometry import shape as geometry_of
 from shapely.geometry.base import BaseGeometry
 
 from geoseg.catalog.datasets import PolygonLabel, RasterLabel
-from geoseg.datasets.alignment import Grid, Shift, inside, onto, transformer
+from geoseg.datasets.alignment import Grid, Shift, crs, inside, onto, transformer
 from geoseg.datasets.label_codes import classes_of
 from geoseg.datasets.pair import UNLABELLED, Place
 from geoseg.datasets.raster_file import RasterFile, read_window
@@ -155,7 +156,16 @@ def polygons(path: Path) -> tuple[list[BaseGeometry], str]:
         features = content["features"]
         areas = [geometry_of(each["geometry"]) for each in features if each["geometry"] is not None]
         system = content.get("crs", {}).get("properties", {}).get("name", GEOJSON_CRS)
-    except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
+        crs(system)
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        ProjError,
+        shapely.errors.ShapelyError,
+    ) as error:
         raise BadLabelsError(f"{path} is no GeoJSON with features ({error}). Export it again.") from None
     areas = [area for area in areas if not area.is_empty]
     if strange := {area.geom_type for area in areas} - {"Polygon", "MultiPolygon"}:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from geoseg.catalog.datasets import DatasetRecord, PathRule, PolygonLabel
-from geoseg.errors import BadLabelsError, UnsafeHrefError
+from geoseg.errors import BadLabelsError, BadRecordError, UnsafeHrefError
 
 MOST_FILES = 1_000_000
 FEW = 3
@@ -120,7 +120,11 @@ def below(root: Path, relative: str) -> Path:
         UnsafeHrefError: It is a link to somewhere else.
     """
     path = root / relative
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        inside = False
+    if not inside:
         raise UnsafeHrefError(f"{path} is a link out of {root}. Copy the file into it.")
     return path
 
@@ -131,9 +135,14 @@ def _lists(root: Path, path: str, line: str, files: tuple[str, ...]) -> dict[str
     for each in files:
         if (found := re.fullmatch(path, each)) is None:
             continue
-        for text in below(root, each).read_text(encoding="utf-8").splitlines():
-            if hit := re.search(line, text):
-                splits[hit["id"]] = found["split"]
+        try:
+            for text in below(root, each).read_text(encoding="utf-8").splitlines():
+                if hit := re.search(line, text):
+                    splits[hit["id"]] = found["split"]
+        except (re.error, IndexError, UnicodeDecodeError) as error:
+            raise BadRecordError(
+                f"The list of splits {root / each} cannot be read as its record says: {error}."
+            ) from None
     return splits
 
 

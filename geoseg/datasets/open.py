@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from geoseg.catalog.datasets import CLASSES, DatasetRecord, ImagePart, PathRule, RasterLabel, dataset, datasets
-from geoseg.catalog.records import Record, load_record
+from geoseg.catalog.records import Record, load_record, safe_yaml
 from geoseg.catalog.sensors import Unit
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.datasets.files import open_files
@@ -145,7 +145,7 @@ def _root(name: str, root: Path | None) -> Path:
 
 def _file(path: Path) -> LabelledSet:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = safe_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         raise BadRecordError(f"{path} is not YAML, so it describes no data set. See docs/datasets.md.") from None
     if isinstance(content, dict) and "record" in content:
@@ -210,6 +210,9 @@ def _plain_record(
             f"give --{' and --'.join(plain.untold)}, or write a {OWN_RECORD} into it."
         )
     sensor_record(plain.sensor)
+    named = [band for band in plain.bands if band]
+    if len(set(named)) < len(named):
+        raise BadOptionError(f"--bands {','.join(plain.bands)} names a band twice. Name each band of the files once.")
     first = next((each for each in files if any(re.fullmatch(rule.path, each) for rule in images)), None)
     dtype = look_at(below(root, first)).dtypes[0] if first else "float32"
     return DatasetRecord(

@@ -123,6 +123,8 @@ def _opened(path: Path) -> Iterator[Any]:
             source = rasterio.open(path, driver=_format(path))
         with source:
             yield source
+    except UnicodeError:
+        raise SceneUnreadableError(f"The name {str(path)!r} is no UTF-8, and GDAL cannot open it. Rename it.") from None
     except RasterioError as error:
         reason = str(error.__cause__ or error).replace("\n", " ").rstrip(".")[-160:]
         raise SceneUnreadableError(f"{path} cannot be read ({reason}). It may be truncated: fetch it again.") from None

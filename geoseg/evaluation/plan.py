@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from geoseg.catalog.records import Record, facts_folder
+from geoseg.catalog.records import Record, facts_folder, safe_yaml
 from geoseg.errors import BadOptionError
 from geoseg.training.plan import merged
 from geoseg.training.sources import Source
@@ -111,14 +111,18 @@ def read_evaluation(path: Path) -> EvaluationPlan:
 
 
 def _found(path: Path) -> Path:
-    if not path.is_file() and (own := facts_folder("configs") / path.with_name(f"{path.name}.yaml")).is_file():
+    if (
+        path.name
+        and not path.is_file()
+        and (own := facts_folder("configs") / path.with_name(f"{path.name}.yaml")).is_file()
+    ):
         return own
     return path
 
 
 def _content(path: Path, depth: int) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text("utf-8")) or {}
+        content = safe_yaml(path.read_text("utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
     except yaml.YAMLError as error:

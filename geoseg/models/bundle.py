@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from geoseg.catalog.cards import ModelCard
-from geoseg.errors import BundleError, CheckpointMismatchError, UsageError
+from geoseg.catalog.records import safe_yaml
+from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UsageError
 from geoseg.models.network import NetworkModel
 from geoseg.models.registry import build
 from geoseg.storage import writing
@@ -92,7 +93,7 @@ def read_card(folder: Path) -> ModelCard:
     try:
         if path.stat().st_size > LARGEST_CARD:
             raise BundleError(f"{path} is larger than any model card: it is none.")
-        return ModelCard.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        return ModelCard.model_validate(safe_yaml(path.read_text("utf-8")))
     except OSError:
         raise BundleError(f"{folder} holds no {CARD} that can be read: it is no model bundle.") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -136,6 +137,8 @@ def build_from(card: ModelCard) -> nn.Module:
     Raises:
         UsageError: It cannot be built; see :func:`geoseg.models.registry.build`.
     """
+    if fixed := {"bands", "classes"} & set(card.architecture.options):
+        raise BadOptionError(f"{min(fixed)} is no option of {card.architecture.name}: the card's own list says it.")
     return build(card.architecture.name, len(card.bands), len(card.classes), **card.architecture.options)
 
 

@@ -72,7 +72,12 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    wanted = torch.device(device)
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        wanted = None
+    if wanted is None or wanted.type not in ("cpu", "cuda"):
+        raise BadOptionError(f"--device is auto, cpu or cuda, not {str(device)!r}.")
     if wanted.type == "cuda" and not torch.cuda.is_available():
         raise BadOptionError(f"--device {device} was asked for, and torch sees no GPU here. Use auto, or cpu.")
     return wanted

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from geoseg.catalog.cards import ModelCard, cards, shipped
 from geoseg.catalog.encoders import encoder_names
-from geoseg.errors import BadOptionError, UnknownNameError, WeightsMissingError
+from geoseg.errors import BadOptionError, GeosegError, UnknownNameError, WeightsMissingError
 from geoseg.models.protocol import SegmentationModel
 
 if TYPE_CHECKING:
@@ -146,7 +146,10 @@ def _import(architecture: str, registered: dict[str, Any]) -> None:
 def _made(name: str, builder: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return builder(*arguments, **options)
-    except TypeError as error:
-        if options and "argument" in str(error):
-            raise BadOptionError(f"{name} cannot be built with the options {options}: {error}.") from None
+    except GeosegError:
         raise
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        if not options:
+            raise
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise BadOptionError(f"{name} cannot be built with the options {options}: {reason}.") from None

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from geoseg.catalog.records import Record, facts_folder
+from geoseg.catalog.records import Record, facts_folder, safe_yaml
 from geoseg.errors import BadOptionError
 from geoseg.training.recipe import Recipe
 from geoseg.training.sources import Source
@@ -31,7 +31,7 @@ class Plan(Record):
     validation: tuple[Source, ...] = ()
     bands: tuple[str, ...] | None = None
     sensor: str | None = None
-    shots: int | None = None
+    shots: int | None = Field(default=None, ge=1)
     recipe: dict[str, Any] = {}
     limits: tuple[str, ...] = ()
 
@@ -42,10 +42,10 @@ def read_plan(path: Path) -> Plan:
     Raises:
         BadOptionError: It cannot be read, or is none.
     """
-    if not path.is_file() and (own := facts_folder("configs") / path.with_suffix(".yaml")).is_file():
+    if path.name and not path.is_file() and (own := facts_folder("configs") / path.with_suffix(".yaml")).is_file():
         path = own
     try:
-        return Plan.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+        return Plan.model_validate(safe_yaml(path.read_text("utf-8")) or {})
     except (OSError, UnicodeDecodeError) as error:
         raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
     except yaml.YAMLError as error:
@@ -100,7 +100,7 @@ def settings(lines: list[str]) -> dict[str, Any]:
             raise BadOptionError(f"--set {line!r} is not KEY=VALUE, as in --set augment.offset=1.5.")
         try:
             number = _number(text)
-            value: Any = yaml.safe_load(text) if number is None else number
+            value: Any = safe_yaml(text) if number is None else number
         except yaml.YAMLError:
             raise BadOptionError(f"--set {line!r}: {text!r} is no value that YAML knows.") from None
         for part in reversed(key.strip().split(".")):

@@ -85,7 +85,7 @@ class Recipe(Record):
     loss: str = "ce+dice"
     soft_edge_px: float = Field(default=0.0, ge=0)
     side_weight: float = Field(default=0.5, ge=0)
-    freeze: str = Field(default="none", pattern=r"^(none|encoder|first:\d+|all-but-norm)$")
+    freeze: str = Field(default="none", pattern=r"^(none|encoder|first:\d{1,4}|all-but-norm)$")
     lora: int = Field(default=0, ge=0, le=256)
     lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -93,13 +93,13 @@ class Recipe(Record):
     warmup: Share = 0.1
     floor: Share = 0.01
     clip: float = Field(default=1.0, ge=0)
-    steps: int | None = Field(default=None, ge=1)
-    epochs: int = Field(default=40, ge=1)
-    batch_size: int = Field(default=8, ge=1)
-    accumulate: int = Field(default=1, ge=1)
+    steps: int | None = Field(default=None, ge=1, le=10**9)
+    epochs: int = Field(default=40, ge=1, le=10**6)
+    batch_size: int = Field(default=8, ge=1, le=2**16)
+    accumulate: int = Field(default=1, ge=1, le=2**16)
     chip_px: int | None = Field(default=None, ge=16, le=4096)
     wet_share: Share = 0.5
-    round_steps: int = Field(default=25, ge=1)
+    round_steps: int = Field(default=25, ge=1, le=10**9)
     validation: Share = 0.2
     patience: int = Field(default=0, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)

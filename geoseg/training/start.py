@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import torch
 from torch import nn
 
 from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation, cards, shipped
@@ -20,6 +21,9 @@ from geoseg.models.encoders.card import encoder_card
 from geoseg.models.registry import WITH_ANY_ENCODER
 from geoseg.training.crops import held
 from geoseg.training.recipe import Recipe
+
+LARGEST = 4_000_000_000
+"""Numbers in a network. The largest encoder here has 0.65 thousand million."""
 
 SMALLEST_STD = 1e-3
 """Of a band that does not vary: dividing by less would only blow up noise."""
@@ -100,7 +104,7 @@ def _on_encoder(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module
     if card.unit != data.unit:
         raise BandMismatchError(f"{recipe.model} reads {data.sensor} in {card.unit}, {data.name} is in {data.unit}.")
     card = _told(card, recipe, data, name)
-    module = build_from(card)
+    module = _built(card)
     if weights is not None:
         sensor, bands = data.sensor, data.bands
         loaded = load_encoder(module.encoder, recipe.model, weights, sensor=sensor, bands=bands, radar=radar)  # type: ignore[arg-type]
@@ -126,7 +130,21 @@ def _fresh(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module, Mod
         }
     )
     card = _told(card, recipe, data, name)
-    return build_from(card), card
+    return _built(card), card
+
+
+def _built(card: ModelCard) -> nn.Module:
+    """The network of a card, once it is known to have a size that can be.
+
+    Raises:
+        BadOptionError: Options that make a layer of nothing, or a network beyond every machine.
+    """
+    with torch.device("meta"):
+        sizes = [each.numel() for each in build_from(card).parameters()]
+    if not all(sizes) or sum(sizes) > LARGEST:
+        made = "a layer of nothing" if not all(sizes) else f"{sum(sizes):,} numbers"
+        raise BadOptionError(f"{card.architecture.name} would hold {made} with {card.architecture.options}.")
+    return build_from(card)
 
 
 def _told(card: ModelCard, recipe: Recipe, data: LabelledSet, name: str) -> ModelCard:

@@ -198,3 +198,25 @@ def test_five_shots_of_real_chips(data, tmp_path):
     record = json.loads(out)
     assert len(record["card"]["training"]["trained_on"]) == 5
     assert record["notes"] and any("few" in note for note in record["notes"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "options.base=-4"], "cannot be built"),
+        (["--set", "options.base=0"], "a layer of nothing"),
+        (["--set", "options.base=1000000"], "would hold"),
+        (["--set", "options.bands=3"], "bands is no option"),
+        (["--set", "lr=2020-13-45"], "no value that YAML knows"),
+        (["--steps", "1" + 30 * "0"], "steps"),
+        (["--device", "foo"], "--device is auto, cpu or cuda"),
+        (["--config", "/"], "cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_one_line(words, said, tmp_path, data, capfd):
+    status = run(["finetune", "-q", "--data", str(data / "sen1floods11"), *words, "--out", str(tmp_path / "out")])
+    out, err = capfd.readouterr()
+    assert (status, out) == (2, "")
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
