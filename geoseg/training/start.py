@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -139,7 +140,8 @@ def _built(card: ModelCard) -> nn.Module:
     Raises:
         BadOptionError: Options that make a layer of nothing, or a network beyond every machine.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # said below, as an error
         sizes = [each.numel() for each in build_from(card).parameters()]
     if not all(sizes) or sum(sizes) > LARGEST:
         made = "a layer of nothing" if not all(sizes) else f"{sum(sizes):,} numbers"
