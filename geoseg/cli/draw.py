@@ -63,7 +63,7 @@ def _bars(console: Console) -> Bars:
         TextColumn("{task.completed:,.1f}/{task.total:,.1f} {task.fields[unit]}"),
         TextColumn("[cyan]{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=console,
         transient=True,
     )
@@ -78,10 +78,10 @@ def _lines(console: Console) -> Report:
         if event.step not in begun:
             begun.add(event.step)
             of = f" {event.total:,.1f} {event.unit}" if event.total else ""
-            console.print(f"{event.step}{of} ...", highlight=False)
+            console.print(f"{event.step}{of} ...", highlight=False, markup=False)
         if event.total and event.done >= event.total and event.step not in ended:
             ended.add(event.step)
-            console.print(f"{event.step} done {event.note}".rstrip(), highlight=False)
+            console.print(f"{event.step} done {event.note}".rstrip(), highlight=False, markup=False)
 
     return write
 

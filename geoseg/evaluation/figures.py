@@ -53,6 +53,13 @@ def draw_figures(table: Table, evaluated: Evaluated) -> list[Path]:
     Raises:
         OutputNotWritableError: The folder cannot be written.
     """
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):  # a name may hold a dollar sign
+        return _drawn(table, evaluated)
+
+
+def _drawn(table: Table, evaluated: Evaluated) -> list[Path]:
     folder = evaluated.out / FIGURES
     files = []
     if table.protocol == "fewshot":

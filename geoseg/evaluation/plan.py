@@ -74,9 +74,9 @@ class EvaluationPlan(Record):
     recipe: dict[str, Any] = {}
     regions: str | dict[str, tuple[str, ...]] = "region"
     held_out: tuple[str, ...] = ()
-    shots: tuple[Annotated[int, Field(ge=1)], ...] = (2, 5, 10, 20)
+    shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(2, 5, 10, 20), min_length=1)
     repeats: int = Field(default=3, ge=1)
-    modes: tuple[Mode, ...] = ("",)
+    modes: tuple[Mode, ...] = Field(default=("",), min_length=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     def with_settings(self, values: dict[str, Any], lines: list[str]) -> EvaluationPlan:
