@@ -138,6 +138,8 @@ def _copy_to_cog(layer: ByteLayer, part: Path, geobox: GeoBox, band: Band, tags:
     import rasterio
     from rasterio.shutil import copy
 
+    if not layer.is_whole:  # GDAL would take the missing rows for zeros, which say dry
+        raise ValueError(f"{layer.rows} of the {layer.shape[0]} rows of {layer.path.name} have been written")
     vrt = _vrt_of(layer)
     smaller: list[ByteLayer] = []
     try:

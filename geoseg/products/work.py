@@ -78,7 +78,7 @@ class WorkFolder:
             journal = json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
             there = {name: ByteLayer(folder / f"{name}.raw", shape) for name in layers}
             same = journal["key"] == key and journal["shape"] == list(shape) and journal["layers"] == list(layers)
-            if not same or not all(layer.is_whole for layer in there.values()):
+            if not same or any(layer.rows < int(journal["rows"][name]) for name, layer in there.items()):
                 return None
             row, carry_file = int(journal["row"]), journal["carry"]
             carry = _load(folder / carry_file) if carry_file else {}
@@ -124,6 +124,7 @@ class WorkFolder:
             "shape": list(self.shape),
             "layers": list(self.layers),
             "row": row,
+            "rows": {name: layer.rows for name, layer in self.layers.items()},
             "carry": carry_file,
         }
         with whole_file(self.folder / JOURNAL) as part:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geoseg.errors import OutputNotWritableError
 from geoseg.products.layer import ByteLayer
 from geoseg.products.work import JOURNAL, NAME, WorkFolder
 
@@ -29,15 +30,26 @@ def rows(start, stop):
 
 def half_done(folder):
     work = reopened(folder)
-    work.layers["probability"].write(0, rows(0, 10))
+    for layer in work.layers.values():
+        layer.write(0, rows(0, 10))
     work.commit(1, {"sums": np.arange(6, dtype=np.int64).reshape(2, 3), "top": np.array(10)})
     return work
 
 
-def test_fresh_layers_are_not_observed(tmp_path):
+def test_rows_that_nobody_wrote_cannot_be_read(tmp_path):
     work = reopened(tmp_path)
     assert (work.row, work.carry()) == (0, {})
-    assert all((layer.read((slice(0, 30), slice(0, 7))) == 255).all() for layer in work.layers.values())
+    layer = work.layers["probability"]
+    for wanted in (slice(0, 30), slice(9, 11), slice(10, 11)):
+        with pytest.raises(ValueError, match="not in a layer of"):
+            layer.read((wanted, slice(0, 7)))
+        layer.write(0, rows(0, 10))
+    assert not layer.is_whole
+
+
+def test_a_layer_larger_than_the_disk_is_refused_before_it_is_begun(tmp_path):
+    with pytest.raises(OutputNotWritableError, match="full"):
+        ByteLayer.create(tmp_path / "a.raw", (2**30, 2**30))
 
 
 def test_what_was_committed_is_there_again(tmp_path):
@@ -81,7 +93,7 @@ def test_damaged_work_starts_afresh(tmp_path, damage):
     damage(tmp_path / NAME / "map")
     work = reopened(tmp_path)
     assert work.row == 0
-    assert (work.layers["probability"].read((slice(0, 30), slice(0, 7))) == 255).all()
+    assert [layer.rows for layer in work.layers.values()] == [0, 0]
 
 
 def test_old_carries_do_not_pile_up(tmp_path):
@@ -149,7 +161,14 @@ def test_a_layer_reads_back_what_was_written_however_it_is_cut(tmp_path_factory,
 
 
 @pytest.mark.parametrize(
-    ("first", "block"), [(29, np.zeros((2, 7), np.uint8)), (0, np.zeros((2, 6), np.uint8)), (0, np.zeros((2, 7)))]
+    ("first", "block"),
+    [
+        (0, np.zeros((31, 7), np.uint8)),
+        (0, np.zeros((2, 6), np.uint8)),
+        (0, np.zeros((2, 7))),
+        (1, np.zeros((2, 7), np.uint8)),
+    ],
+    ids=["too tall", "too narrow", "floats", "with a gap above"],
 )
 def test_a_block_that_does_not_fit_is_refused(tmp_path, first, block):
     layer = ByteLayer.create(tmp_path / "a.raw", SHAPE)
