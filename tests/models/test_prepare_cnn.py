@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from geoseg.errors import BadOptionError
 from geoseg.models.cnn.prepare import fold_normalisation
-from geoseg.models.prepare import prepare_for_inference
+from geoseg.models.prepare import prepare_alike, prepare_for_inference
 from geoseg.models.registry import build
 
 NETWORKS = {
@@ -108,3 +110,17 @@ def test_a_fold_that_changes_the_answer_is_taken_back():
 def test_int8_is_refused_by_name():
     with pytest.raises(BadOptionError, match="bf16"):
         prepare_for_inference(build("unet", 3, 1, base=4), torch.randn(1, 3, 16, 16), backend="int8")
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_prepared_alike_every_copy_gives_the_same_bytes_and_is_exact(name):
+    torch.manual_seed(0)
+    module = lived_in(build(name, 4, 2, **NETWORKS[name]))
+    probe, other = torch.randn(1, 4, 64, 64), torch.randn(2, 4, 50, 70)
+    first, second = (prepare_alike(copy.deepcopy(module), probe) for _ in range(2))
+    with torch.inference_mode():
+        plain, answers = module(other), [each(other) for each in (first, second)]
+    assert torch.equal(*answers)
+    assert (answers[0] - plain).abs().max() < 1e-5 * plain.abs().max() * 2
+    normalisations = [sum(isinstance(part, nn.BatchNorm2d) for part in each.modules()) for each in (module, first)]
+    assert normalisations[1] < normalisations[0]

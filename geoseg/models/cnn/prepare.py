@@ -40,12 +40,7 @@ def prepare_cnn(network: nn.Module, probe: Tensor, backend: Backend) -> tuple[nn
         raise BadOptionError("int8 is for the linear layers of foundation encoders. Choose exact or bf16.")
     with torch.inference_mode():
         plain = network.eval()(probe)
-    best, steps, refused = copy.deepcopy(network), [], []
-    if count := fold_normalisation(best, probe):
-        if (off := _difference(best, probe, plain)) < EXACT:
-            steps.append(f"{count} normalisations folded")
-        else:
-            best, refused = copy.deepcopy(network), [f"normalisations folded: differed by {off:.1e}"]
+    best, steps, refused = _folded(network, probe, plain)
     if backend == "bf16":
         best = InBfloat16(best)
         steps.append("bfloat16")
@@ -55,6 +50,27 @@ def prepare_cnn(network: nn.Module, probe: Tensor, backend: Backend) -> tuple[nn
         best = laid_out
         steps.append("channels last")
     return best, Prepared(backend, tuple(steps), tuple(refused), _difference(best, probe, plain))
+
+
+def prepare_cnn_alike(network: nn.Module, probe: Tensor) -> nn.Module:
+    """See :func:`geoseg.models.prepare.prepare_alike`.
+
+    Channels last runs 1.2 to 1.4 times as fast for the U-Net family, even for TransNorm, 4 % slower for DeepLabV3+.
+    """
+    with torch.inference_mode():
+        plain = network.eval()(probe)
+    best, _, _ = _folded(network, probe, plain)
+    best = best.to(memory_format=torch.channels_last)
+    return best if _difference(best, probe, plain) < EXACT else network
+
+
+def _folded(network: nn.Module, probe: Tensor, plain: Tensor) -> tuple[nn.Module, list[str], list[str]]:
+    """A copy with its normalisations folded, what was done, and what was taken back."""
+    best = copy.deepcopy(network)
+    count = fold_normalisation(best, probe)
+    if count and (off := _difference(best, probe, plain)) >= EXACT:
+        return copy.deepcopy(network), [], [f"normalisations folded: differed by {off:.1e}"]
+    return best, [f"{count} normalisations folded"] if count else [], []
 
 
 def fold_normalisation(network: nn.Module, probe: Tensor) -> int:

@@ -51,7 +51,12 @@ class Prepared:
 
 
 def prepare_for_inference(
-    network: SegmentationNetwork, probe: Tensor, *, gsd_m: float | None = None, backend: Backend = "exact"
+    network: SegmentationNetwork,
+    probe: Tensor,
+    *,
+    gsd_m: float | None = None,
+    backend: Backend = "exact",
+    clocked: bool = True,
 ) -> Prepared:
     """Make a network faster, in place.
 
@@ -65,6 +70,7 @@ def prepare_for_inference(
         probe: float32 (batch, band, y, x), normalised chips of the size and kind that will come.
         gsd_m: Their ground sampling in metres; None: the network's own.
         backend: See above.
+        clocked: Also take the steps whose worth is measured here and now.
     """
     network.eval()
     with torch.inference_mode():
@@ -76,7 +82,7 @@ def prepare_for_inference(
             return float((network(probe, gsd_m=gsd_m) - plain).abs().max()) / scale
 
     steps, refused = [], []
-    for name, step in _exact_steps(network, probe, gsd_m, linears=backend == "exact"):
+    for name, step in _exact_steps(network, probe, gsd_m, linears=backend == "exact", clocked=clocked):
         undo = step()
         if undo is None:
             continue
@@ -98,14 +104,15 @@ Undo = Callable[[], None]
 
 
 def _exact_steps(
-    network: SegmentationNetwork, probe: Tensor, gsd_m: float | None, *, linears: bool
+    network: SegmentationNetwork, probe: Tensor, gsd_m: float | None, *, linears: bool, clocked: bool
 ) -> list[tuple[str, Callable[[], Undo | None]]]:
     steps: list[tuple[str, Callable[[], Undo | None]]] = [
         ("generated kernels kept", lambda: _keep_kernels(network)),
         ("normalisation and head folded", lambda: _fold(network)),
-        ("channels-last decoder", lambda: _channels_last(network, probe, gsd_m)),
     ]
-    if linears:
+    if clocked:
+        steps.append(("channels-last decoder", lambda: _channels_last(network, probe, gsd_m)))
+    if clocked and linears:
         steps.append(("oneDNN linear layers", lambda: _onednn(network, probe)))
     return steps
 
