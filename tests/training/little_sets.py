@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dask.array as da
 import numpy as np
+import pytest
 import rasterio
+import torch
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
+from safetensors.torch import load_file
 
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
+from geoseg.models.bundle import WEIGHTS
 from geoseg.training.recipe import Recipe
 
 WATER_DB, LAND_DB = -20.0, -9.0
@@ -53,6 +58,19 @@ def recipe(**values: object) -> Recipe:
     """A U-Net of a few thousand numbers, two rounds of two steps."""
     small = {"model": "unet", "options": {"base": 2}, "steps": 4, "round_steps": 2, "batch_size": 2, "lr": 1e-2}
     return Recipe.model_validate(small | values)
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two bundles hold the same numbers but for the last bits, which depend on the machine and on its load."""
+    mine, theirs = (load_file(folder / WEIGHTS) for folder in (one, other))
+    return mine.keys() == theirs.keys() and all(
+        torch.allclose(mine[key].double(), theirs[key].double(), rtol=1e-3, atol=1e-5) for key in mine
+    )
+
+
+def same_history(one: Sequence[Mapping[str, object]], other: Sequence[Mapping[str, object]]) -> bool:
+    """Whether two runs told the same in each round: losses but for the last bits, IoU but for a pixel or two."""
+    return [dict(line) for line in one] == [pytest.approx(dict(line), rel=1e-3, abs=5e-3) for line in other]
 
 
 def write_folder(folder: Path, count: int = 4, side: int = 32, splits: tuple[str, ...] = ("",)) -> Path:

