@@ -15,6 +15,9 @@ from geoseg.catalog.sensors import Unit
 CLASSES = {"water": ("dry", "water"), "flood": ("dry", "flood"), "building": ("other", "building")}
 """The two classes of each meaning: index 0 is the background."""
 
+MOST_CLASSES = 255
+"""A map's codes are bytes, and 255 is not observed."""
+
 
 class PathRule(Record):
     """Which files play a part, told by their paths.
@@ -66,6 +69,12 @@ class ImagePart(Record):
     alpha: int | None = Field(default=None, ge=1)
     unseen: Literal["", "black", "black-edge", "black-area"] = ""
     unlabelled: bool = False
+
+    @model_validator(mode="after")
+    def _alpha_is_a_band(self) -> ImagePart:
+        if self.alpha is not None and self.alpha > len(self.bands):
+            raise ValueError(f"alpha is band {self.alpha}, and bands names {len(self.bands)}")
+        return self
 
 
 class RasterLabel(Record):
@@ -141,7 +150,7 @@ class DatasetRecord(Record):
     title: str
     sensor: str
     unit: Unit
-    classes: tuple[str, ...] = Field(min_length=2)
+    classes: tuple[str, ...] = Field(min_length=2, max_length=MOST_CLASSES)
     meaning: Literal["water", "flood", "building"]
     gsd_m: float | None = Field(default=None, gt=0)
     licence: str

@@ -250,3 +250,13 @@ def test_a_record_with_a_class_that_is_not_there_is_refused():
     content["images"][0]["paths"][0]["path"] = "S1/(.*)"
     with pytest.raises(ValueError, match="no group named id"):
         DatasetRecord.model_validate(content)
+
+
+def test_a_record_with_an_alpha_or_classes_that_cannot_be_is_refused():
+    content = dataset("spacenet7").model_dump()
+    content["images"][0]["alpha"] = 99
+    with pytest.raises(ValueError, match="alpha is band 99"):
+        DatasetRecord.model_validate(content)
+    content = dataset("sen1floods11").model_dump() | {"classes": tuple(f"c{number}" for number in range(1000))}
+    with pytest.raises(ValueError, match="at most 255"):
+        DatasetRecord.model_validate(content)
