@@ -83,6 +83,8 @@ class Finished:
             notes.append("NOTHING WAS OBSERVED: every pixel is 255. Widen --window-days, or try another sensor.")
         elif hidden >= 1:
             notes.append(f"{hidden:.0f} % of the area was not observed: the map says nothing there.")
+        if alike := self._one_class():
+            notes.append(alike)
         findings = self.predictor.findings()
         if findings.get("threshold_from") == "default":
             level = findings["threshold_db"]
@@ -106,6 +108,18 @@ class Finished:
             *notes,
             *self.sight.notes,
             *(f"{self.sight.card.name}: {limit}" for limit in self.sight.card.limits[:2]),
+        )
+
+    def _one_class(self) -> str | None:
+        """A network that gives one class to all it saw may be right, or may have learned nothing: it cannot tell."""
+        card, pixels, what = self.sight.card, self.shares.pixels, self.sight.card.meaning
+        dry, found = pixels[0], pixels[1] + pixels[2]
+        if card.family == "classical" or bool(dry) == bool(found):
+            return None
+        said = f"found no {what} anywhere in the observed area" if dry else f"calls all of the observed area {what}"
+        return (
+            f"{card.name} {said}: either that is so, or the network does not know {what} when it sees it. Compare with "
+            "the preview, or with a baseline."
         )
 
 

@@ -41,6 +41,31 @@ class Architecture(Record):
     options: dict[str, Any] = {}
 
 
+class OnTraining(Record):
+    """What the weights that were kept say of pixels they learned from: whether they did learn, not how well.
+
+    Attributes:
+        iou: Intersection over union of class 1, or the mean over the classes but the first.
+        said_px: Pixels of each class, as the network has it.
+        labelled_px: The same pixels, as labelled.
+        squares: Squares of the training images that were looked at.
+        mean: What ``iou`` stands for, in a sentence.
+    """
+
+    iou: float
+    said_px: dict[str, int]
+    labelled_px: dict[str, int]
+    squares: int
+    mean: str
+
+    @property
+    def says_only(self) -> str | None:
+        """The one class that the network gives to all of these pixels, several being labelled; None: it tells some."""
+        said = [name for name, count in self.said_px.items() if count]
+        labelled = [name for name, count in self.labelled_px.items() if count]
+        return said[0] if len(said) == 1 and len(labelled) > 1 else None
+
+
 class TrainingRun(Record):
     """What made a model's weights, filled in by the run itself.
 
@@ -55,6 +80,7 @@ class TrainingRun(Record):
         versions: Of geoseg, its commit where it is known, torch and Python.
         data_sha256: Over the ids, sizes and bands of everything it saw, in order, and the labels it learned from.
         scores_mean: What the names under ``scores`` stand for.
+        on_training: What it says of the pixels it learned from; None: nobody looked.
     """
 
     recipe: dict[str, Any]
@@ -67,6 +93,7 @@ class TrainingRun(Record):
     versions: dict[str, str]
     data_sha256: str
     scores_mean: dict[str, str] = {}
+    on_training: OnTraining | None = None
 
 
 class ModelCard(Record):

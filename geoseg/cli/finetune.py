@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,13 +18,21 @@ EPILOG = """
 
 geoseg finetune --data sen1floods11/ --model unet --set options.base=16 --shots 5 --out my-model
 
-geoseg finetune --labels drawn.gpkg --scene my_catalog --sensor s1 --out my-model
+Polygons drawn in QGIS, over scenes of a catalogue (geoseg catalog add):
 
-geoseg finetune --data my-chips/ --model my-model --freeze encoder --steps 100 --out better
+geoseg finetune --labels drawn.gpkg --scene my_catalog --sensor s1 --date 2018-09-21 --out my-model
+
+A plain folder: my-chips/images/NAME.tif beside my-chips/masks/NAME.tif (0 dry, 1 water, -1 not labelled), of one size:
+
+geoseg finetune --data my-chips/ --sensor s1 --bands vv,vh --unit dB --out my-model
+
+On from a bundle, or as a plan file says:
+
+geoseg finetune --data my-dataset.yaml --model my-model --freeze encoder --steps 100 --out better
 
 geoseg finetune --config train/flood-s1 --out flood-s1
 
-Then: geoseg map --model my-model --sensor s1 --bbox ... --date ...
+Each ends with the command that maps with what was learned.
 """
 
 
@@ -65,8 +74,13 @@ def finetune(
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Of a plain folder: reflectance, dB or unitless.")] = None,
     date: Annotated[str | None, typer.Option(help="Dates that --labels hold for.", metavar="YYYY-MM-DD[/...]")] = None,
+    resolution: Annotated[
+        float | None, typer.Option(help="Pixel size in metres that --scene is read at (default: the sensor's).")
+    ] = None,
     class_field: Annotated[str, typer.Option(help="Field of --labels that holds the class.")] = "class",
-    shots: Annotated[int | None, typer.Option(min=1, help="Use only so many images, drawn by --seed.")] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Use only so many images (or tiles of scenes), drawn by --seed.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random (default 0).")] = None,
     freeze: Annotated[
         str | None,
@@ -101,8 +115,9 @@ def finetune(
     """Train a network on labelled images, and leave a bundle that maps: geoseg map --model FOLDER.
 
     Labels are images with masks, or polygons over scenes. What nobody labelled is unlabelled, never dry. A run that was
-    stopped goes on with --resume, to the same numbers. The bundle's card tells what it learned from, and how well.
+    stopped goes on with --resume, to the same weights. The bundle's card tells what it learned from, and how well.
     """
+    began = time.monotonic()
     from geoseg.allocator import keep_freed_memory
     from geoseg.cli.draw import progress_bars, set_up_logging
     from geoseg.training.plan import Plan, merged, read_plan, settings
@@ -123,7 +138,15 @@ def finetune(
         "options": {"decoder": decoder} if decoder else None,
     }
     over = merged({key: value for key, value in flags.items() if value is not None}, settings(set_ or []))
-    told = {"root": root, "sensor": sensor, "unit": unit, "bands": bands, "date": date, "class_field": class_field}
+    told: dict[str, Any] = {
+        "root": root,
+        "sensor": sensor,
+        "unit": unit,
+        "bands": bands,
+        "date": date,
+        "class_field": class_field,
+        "resolution_m": resolution,
+    }
     plan = _with_flags(plan, data or [], labels, scene or [], validation, told, shots)
     with progress_bars(quiet=quiet or json_) as report:
         from geoseg.training.run import run_plan
@@ -140,9 +163,9 @@ def finetune(
             report=report,
         )
     if json_:
-        typer.echo(json.dumps(_record(done), indent=2))
+        typer.echo(json.dumps(_record(done, time.monotonic() - began), indent=2))
     elif not quiet:
-        _say(done)
+        _say(done, time.monotonic() - began)
 
 
 def _with_flags(
@@ -155,6 +178,7 @@ def _with_flags(
     shots: int | None,
 ) -> Plan:
     """The plan with the sources that the command line names in place of its own."""
+    from geoseg.errors import BadOptionError
     from geoseg.training.plan import source_of
 
     read = tuple(told["bands"].split(",")) if told["bands"] else None
@@ -163,8 +187,10 @@ def _with_flags(
         plain["bands"] = read
     sources = [source_of(data=each, **plain) for each in data]
     if labels:
-        drawn = {"date": told["date"], "class_field": told["class_field"], "sensor": told["sensor"]}
+        drawn = {key: told[key] for key in ("date", "class_field", "sensor", "resolution_m")}
         sources.append(source_of(labels=labels, scenes=tuple(scenes), **drawn))
+    elif told["resolution_m"]:
+        raise BadOptionError("--resolution is of --labels on --scene: the images of --data keep their own pixels.")
     changes: dict[str, Any] = {}
     if sources:
         changes["sources"] = tuple(sources)
@@ -177,26 +203,46 @@ def _with_flags(
     return plan.model_copy(update=changes)
 
 
-def _record(done: Trained) -> dict[str, Any]:
+def _record(done: Trained, seconds: float) -> dict[str, Any]:
+    """What ``--json`` tells; ``seconds`` is the whole command's."""
+    run = done.card.training
     return {
         "bundle": str(done.folder),
         "card": done.card.model_dump(mode="json", exclude_defaults=True),
+        "on_training": run.on_training.model_dump(mode="json") if run and run.on_training else None,
         "parameters": done.parameters,
         "trainable": done.trainable,
         "seconds": round(done.seconds, 1),
+        "seconds_in_all": round(seconds, 1),
         "history": list(done.history),
         "notes": list(done.notes),
+        "map": done.try_it,
     }
 
 
-def _say(done: Trained) -> None:
-    card = done.card
-    typer.echo(f"{done.folder}: {done.parameters / 1e6:,.2f} M numbers, {done.trainable / 1e6:,.2f} M learned")
+def _say(done: Trained, seconds: float) -> None:
+    """What a person is told at the end; ``seconds`` is the whole command's."""
+    card, run = done.card, done.card.training
+    typer.echo(f"{done.folder}: {_millions(done.parameters)} parameters, {_learned(done)}")
+    if run:
+        labelled = ", ".join(f"{count:,} px {name}" for name, count in run.labelled_px.items())
+        typer.echo(f"Learned from {done.learned_from}: {labelled}.")
+    if run and run.on_training:
+        what = card.classes[0].capitalize() if len(card.classes) == 1 else "Mean"
+        typer.echo(f"{what} IoU on what it learned from: {run.on_training.iou:.2f} (this is no measure of skill)")
     for name, value in card.scores.items():
-        typer.echo(f"{name.replace('_', ' ')}: {value:.3f}  (it chose these weights, so it flatters them)")
-    if card.training:
-        labelled = ", ".join(f"{count:,} px {name}" for name, count in card.training.labelled_px.items())
-        typer.echo(f"Learned from {len(card.training.trained_on)} images: {labelled}.")
+        typer.echo(f"{name.replace('_', ' ')}: {value:.2f} (it chose these weights, so it flatters them)")
     for note in done.notes:
         typer.echo(f"Note: {note}")
-    typer.echo(f"Took {done.seconds:,.0f} s. Map with: geoseg map --model {done.folder} --sensor {card.sensors[0]} ...")
+    # of a run that was resumed, the training may be longer than the command
+    typer.echo(f"Took {seconds:,.0f} s, start-up included (training alone: {done.seconds:,.0f} s).")
+    typer.echo(f"Map with:\n{done.try_it}")
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.2f} M" if count >= 1e4 else f"{count:,}"
+
+
+def _learned(done: Trained) -> str:
+    part = "all" if done.trainable == done.parameters else _millions(done.trainable)
+    return f"{part} of them learned"

@@ -99,7 +99,7 @@ def verify(name: ModelArgument, json_: JsonOption = False) -> None:
         typer.echo(json.dumps(asdict(found) | {"path": str(found.path)}, indent=2))
         return
     typer.echo(
-        f"{found.name}: {found.matched} of {found.total} tensors matched, {found.parameters / 1e6:,.2f} M numbers"
+        f"{found.name}: {found.matched} of {found.total} tensors matched, {found.parameters / 1e6:,.2f} M parameters"
     )
     typer.echo(f"{found.path}\nsha256 {found.sha256} ({'as stated' if found.published else 'no hash is published'})")
     for note in found.notes:

@@ -68,7 +68,23 @@ def open_files(name: str, record: DatasetRecord, root: Path, files: Sequence[str
         meaning=record.meaning,
         sources=(f"{name}: {record.source}",),
         simulated=record.simulated,
+        notes=_officially(name, record, pairs, splits),
     )
+
+
+def _officially(name: str, record: DatasetRecord, pairs: Sequence[Pair], splits: dict[str, str]) -> tuple[str, ...]:
+    """Of a data set with official lists: how many images are in which split, or that nobody knows."""
+    if not record.split_files:
+        return ()
+    are = f"{name}: the {len(pairs)} images are those of {record.title}"
+    if not splits:
+        return (
+            f"{are}. The lists of its official splits do not lie beside them, so that a test image may be among those "
+            "learned from: quote no score on the official test split for a model that learned here.",
+        )
+    counts = Counter(pair.split or "in no list" for pair in pairs)
+    told = ", ".join(f"{count} {split}" for split, count in counts.most_common())
+    return (f"{are}; by their official lists: {told}.",)
 
 
 def _pair(record: DatasetRecord, root: Path, matched: Matched, splits: dict[str, str]) -> Pair:

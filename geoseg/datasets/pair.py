@@ -94,6 +94,7 @@ class LabelledSet:
         sources: A line per origin, with its licence: what a model card will say.
         simulated: The imagery is of a place that does not exist.
         notes: What a person should know before believing what is learnt from it.
+        piece: What a person calls one pair: an ``image`` of theirs, or a ``tile`` that was cut around polygons.
     """
 
     name: str
@@ -106,6 +107,11 @@ class LabelledSet:
     sources: tuple[str, ...] = ()
     simulated: bool = False
     notes: tuple[str, ...] = ()
+    piece: Literal["image", "tile"] = "image"
+
+    def counted(self, number: int) -> str:
+        """``1 image``, ``5 tiles``."""
+        return f"{number:,} {self.piece}{'s' if number != 1 else ''}"
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -144,6 +144,7 @@ def labelled_scenes(
         sources=_sources(labels, [sown.visit for sown in made]),
         simulated=any(_is_simulated(scene) for sown in made for scene in sown.visit.scenes),
         notes=_notes(drawn, made, dead, windows),
+        piece="tile",
     )
 
 

@@ -17,6 +17,7 @@ from geoseg.readers.alignment import phase_of
 from geoseg.readers.composite import NOT_OBSERVED, Canvas, median, observed
 from geoseg.readers.footprint import touches
 from geoseg.readers.loading import load_bands, load_seen
+from geoseg.readers.pixel_size import coarser_note
 from geoseg.readers.planning import recipe_for
 from geoseg.readers.raster import Sight
 from geoseg.readers.recipe import SceneRecipe
@@ -142,7 +143,9 @@ class Cube:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know about how the scenes are read: a cloud mask that is not there, for one."""
-        return tuple(note for recipe in self.recipes for note in recipe.notes)
+        own = tuple(note for recipe in self.recipes for note in recipe.notes)
+        coarse = coarser_note(self.scenes, self.bands, self.geobox)
+        return (*own, coarse) if coarse else own
 
     @property
     def tiles(self) -> tuple[int, int]:

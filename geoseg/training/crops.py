@@ -44,11 +44,11 @@ class LabelMap:
         """
         counted = []
         for index, pair in enumerate(data.pairs):
-            report(Progress("labels", index, len(data.pairs), "image"))
+            report(Progress("labels", index, len(data.pairs), data.piece))
             image, mask = held.read(pair)
             known = np.where(np.isfinite(image).all(axis=0), mask, UNLABELLED)
             counted.append(_cells(known, len(data.classes)))
-        report(Progress("labels", len(data.pairs), len(data.pairs), "image"))
+        report(Progress("labels", len(data.pairs), len(data.pairs), data.piece))
         found = cls(tuple(counted))
         found.check(data)
         return found
@@ -67,7 +67,8 @@ class LabelMap:
         """
         if not data.pairs or not np.any(self.pixels):
             raise NotTrainableError(
-                f"{data.name} holds {len(data.pairs)} images and not one pixel that is both labelled and observed."
+                f"{data.name} holds {data.counted(len(data.pairs))} and not one pixel that is both labelled and "
+                "observed."
             )
         present = [name for name, count in zip(data.classes, self.pixels, strict=True) if count]
         if len(present) < 2:
@@ -160,11 +161,11 @@ class Tiles(Dataset[Chip]):
 
     def __len__(self) -> int:
         """Squares of all images."""
-        return len(self._places)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> Chip:
         """As :meth:`Crops.__getitem__`."""
-        pair, row, column = self._places[index]
+        pair, row, column = self.places[index]
         side = self.chip_px
         image, mask = held.read(self.data.pairs[pair], slice(row, row + side), slice(column, column + side))
         room = ((0, side - mask.shape[0]), (0, side - mask.shape[1]))
@@ -173,7 +174,8 @@ class Tiles(Dataset[Chip]):
         return {"image": torch.from_numpy(wide), "mask": torch.from_numpy(labels)}
 
     @cached_property
-    def _places(self) -> list[tuple[int, int, int]]:
+    def places(self) -> list[tuple[int, int, int]]:
+        """Of each square its image, and its first row and column."""
         return [
             (index, row, column)
             for index, pair in enumerate(self.data.pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from geoseg.progress import Progress, Report, silent
 from geoseg.training.crops import LabelMap
 from geoseg.training.groups import freeze
 from geoseg.training.held_out import split_off
-from geoseg.training.loop import Loop
+from geoseg.training.loop import Kept, Loop
 from geoseg.training.lora import add_adapters, merge_adapters
+from geoseg.training.own_pixels import doubt
 from geoseg.training.provenance import filled_in
 from geoseg.training.recipe import Recipe
 from geoseg.training.start import starting_point
@@ -39,9 +41,11 @@ class Trained:
         card: Its card.
         seconds: Wall time, interruptions left out.
         history: Of each round: its last step, loss, and validation.
-        parameters: Numbers in the network.
+        parameters: Parameters of the network.
         trainable: Those that learned.
-        notes: What a person should know.
+        notes: What a person should know, the most important first.
+        learned_from: How many images or tiles, in words.
+        try_it: The command that maps with it, as far as it is known; "": nobody asked for it.
     """
 
     folder: Path
@@ -51,6 +55,8 @@ class Trained:
     parameters: int
     trainable: int
     notes: tuple[str, ...] = ()
+    learned_from: str = ""
+    try_it: str = ""
 
 
 def finetune(
@@ -97,7 +103,7 @@ def finetune(
         torch.manual_seed(recipe.seed)
         module, card = starting_point(recipe, halves.training, out.resolve().name)
         _limit(module, recipe)
-        numbers = [each.numel() for each in module.parameters()]
+        sizes = [each.numel() for each in module.parameters()]
         learning = [each.numel() for each in module.parameters() if each.requires_grad]
         started.write(out / RUN)
         own_px = card.chip_px if card.family == "foundation" else None
@@ -110,7 +116,24 @@ def finetune(
         )
     loop.clean()
     report(Progress("train", loop.steps, loop.steps, "step"))
-    return Trained(out, card, kept.seconds, kept.history, sum(numbers), sum(learning), halves.notes)
+    return Trained(
+        folder=out,
+        card=card,
+        seconds=kept.seconds,
+        history=kept.history,
+        parameters=sum(sizes),
+        trainable=sum(learning),
+        notes=(*_doubts(kept), *halves.notes),
+        learned_from=data.counted(len(halves.training.pairs)),
+    )
+
+
+def _doubts(kept: Kept) -> Iterator[str]:
+    """What speaks against the weights."""
+    if found := doubt(kept.on_training):
+        yield found
+    if kept.score == 0:
+        yield "NOTHING IT WAS TO FIND was found on the validation, which it did not learn from."
 
 
 def _limit(module: nn.Module, recipe: Recipe) -> None:

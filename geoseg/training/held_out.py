@@ -47,9 +47,11 @@ def split_off(data: LabelledSet, recipe: Recipe, validation: LabelledSet | None 
     """
     learned = data.where(lambda pair: pair.split in LEARNED)
     left_out = sum(pair.split not in (*LEARNED, CHOOSES) for pair in data.pairs)
-    notes = [f"{left_out} images of test splits were left out."] if left_out else []
+    notes = [f"Left out: {data.counted(left_out)} of test splits."] if left_out else []
     if not learned.pairs:
-        raise NotTrainableError(f"{data.name} holds no image to learn from: {len(data.pairs)} belong to other splits.")
+        raise NotTrainableError(
+            f"{data.name} holds no {data.piece} to learn from: {len(data.pairs)} belong to other splits."
+        )
     own = data.where(lambda pair: pair.split == CHOOSES)
     chosen = validation if validation is not None else (own if own.pairs else None)
     if chosen is None:
@@ -57,7 +59,8 @@ def split_off(data: LabelledSet, recipe: Recipe, validation: LabelledSet | None 
     elif (chosen.bands, chosen.classes, chosen.unit) != (data.bands, data.classes, data.unit):
         raise BandMismatchError(f"{chosen.name}, the validation, has other bands or classes than {data.name}.")
     if chosen is None:
-        notes.append(f"{len(learned.pairs)} images are too few to keep some for validation: the last weights are kept.")
+        few = f"{data.counted(len(learned.pairs))}: too few to keep some for validation, so the last weights are kept."
+        notes.append(few)
     elif not _has_every_class(chosen):
         notes.append("The validation lacks a class, so that it could choose nothing: the last weights are kept.")
         chosen = None

@@ -64,12 +64,20 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
     def validation_step(self, batch: Chip, index: int) -> None:
         """Count what is right and wrong."""
         del index
-        pixels = batch["image"]
-        mask = self._labelled(pixels, batch["mask"])
-        logits = self._asked(pixels, self.module).float()
+        logits, mask = self.asked(batch)
         answer = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
         self.confusion.update(answer, mask)
-        self.log("val_loss", self.loss(logits, mask), on_epoch=True, batch_size=len(pixels), sync_dist=True)
+        self.log("val_loss", self.loss(logits, mask), on_epoch=True, batch_size=len(mask), sync_dist=True)
+
+    def asked(self, batch: Chip) -> tuple[Tensor, Tensor]:
+        """What the network makes of a batch, and what is labelled.
+
+        Returns:
+            Logits, float32 (batch, class, y, x), one channel for two classes; int64 (batch, y, x), -1 where a pixel is
+            not labelled or not observed.
+        """
+        pixels = batch["image"]
+        return self._asked(pixels, self.module).float(), self._labelled(pixels, batch["mask"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the score."""

@@ -23,13 +23,14 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 from torch.utils.data import DataLoader
 
-from geoseg.catalog.cards import ModelCard
+from geoseg.catalog.cards import ModelCard, OnTraining
 from geoseg.errors import NotTrainableError
 from geoseg.progress import Progress, Report
 from geoseg.storage import whole_file, writing
 from geoseg.training.crops import Chip, Crops, LabelMap, Tiles
 from geoseg.training.held_out import Halves
 from geoseg.training.learner import SCORE, Learner
+from geoseg.training.own_pixels import on_own_pixels
 from geoseg.training.provenance import device_name
 from geoseg.training.recipe import Recipe
 from geoseg.training.start import gsd_of
@@ -196,6 +197,7 @@ class Kept:
         seconds: Wall time of the run, interruptions left out.
         device: What computed.
         history: Of each round: its last step, loss, and validation.
+        on_training: What they say of the pixels they were learned from.
     """
 
     score: float | None
@@ -203,6 +205,7 @@ class Kept:
     seconds: float
     device: str
     history: tuple[dict[str, float], ...]
+    on_training: OnTraining
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,7 @@ class Loop:
         Raises:
             KeyboardInterrupt: A person stopped it; what it learned until the last round is kept for ``resume``.
             OutputNotWritableError: A checkpoint could not be written; the last good one is still there.
-            NotTrainableError: The weights grew until they were no numbers.
+            NotTrainableError: The weights grew beyond all bounds.
         """
         validation = self.halves.validation
         told = Told(report, self.steps)
@@ -279,10 +282,12 @@ class Loop:
         learner.cpu()
         if not all(bool(weights.isfinite().all()) for weights in learner.module.state_dict().values()):
             raise NotTrainableError(
-                f"After {steps} steps the weights are no numbers any more: the learning rate of {self.recipe.lr:g} is "
+                f"After {steps} steps the weights are not finite any more: the learning rate of {self.recipe.lr:g} is "
                 "too high. Start anew with a lower one, as --set lr=1e-4 --overwrite."
             )
-        return Kept(score, steps, told.seconds, device_name(self.device), tuple(told.history))
+        seconds = told.seconds
+        own = on_own_pixels(learner, Tiles(self.halves.training, self._chip_px), self.labels, self.device)
+        return Kept(score, steps, seconds, device_name(self.device), tuple(told.history), own)
 
     def _trainer(self, told: Told, *, validated: bool) -> pl.Trainer:
         recipe, on_gpu = self.recipe, self.device.startswith("cuda")

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from geoseg.training.started import Started
 
 
+UNSCORED = "Nobody scored it: there was no validation. Try `geoseg evaluate` on images it never saw."
+ONE_CLASS = "On the very pixels it learned from it says"
+"""Limits that a run finds out, and the next one that goes on from its bundle finds out anew."""
+
+
 def filled_in(
     card: ModelCard, *, recipe: Recipe, halves: Halves, labels: LabelMap, started: Started, kept: Kept
 ) -> ModelCard:
@@ -43,10 +48,13 @@ def filled_in(
         versions=_versions(),
         data_sha256=started.data_sha256,
         scores_mean=mean if scores else {},
+        on_training=kept.on_training,
     )
-    limits = list(card.limits)
+    limits = [limit for limit in card.limits if limit != UNSCORED and not limit.startswith(ONE_CLASS)]
+    if only := kept.on_training.says_only:
+        limits.insert(0, f"{ONE_CLASS} {only} everywhere.")
     if not scores:
-        limits.append("Nobody scored it: there was no validation. Try `geoseg evaluate` on images it never saw.")
+        limits.append(UNSCORED)
     if training.simulated:
         limits.append("It learned from simulated imagery.")
     return card.model_copy(update={"training": run, "scores": scores, "limits": tuple(dict.fromkeys(limits))})

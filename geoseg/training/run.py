@@ -9,13 +9,14 @@ from typing import Any
 from geoseg.datasets.pair import LabelledSet
 from geoseg.progress import Report, silent
 from geoseg.training.finetune import Trained, finetune
+from geoseg.training.next_step import map_command
 from geoseg.training.plan import Plan, recipe_of
 from geoseg.training.plan import merged as laid_over
 from geoseg.training.shots import draw
 from geoseg.training.sources import gather
 
 NOBODY_NAMED_ONE: dict[str, Any] = {"model": "unet", "options": {"base": 16}}
-"""What is trained where nobody names a network: two million numbers, which a CPU trains in minutes."""
+"""What is trained where nobody names a network: two million parameters, which a CPU trains in minutes."""
 
 
 def run_plan(
@@ -66,7 +67,7 @@ def run_plan(
         limits=plan.limits,
         report=report,
     )
-    return replace(done, notes=(*data.notes, *done.notes))
+    return replace(done, notes=(*done.notes, *data.notes), try_it=map_command(done.folder, data, plan.sources))
 
 
 def _kept(data: LabelledSet, cache: Path | None) -> LabelledSet:

@@ -31,15 +31,15 @@ def draw(data: LabelledSet, shots: int, seed: int) -> LabelledSet:
     classes = [found for found in every if found]
     if shots > len(data.pairs):
         raise NotTrainableError(
-            f"{shots} shots were asked for, and {data.name} holds {len(data.pairs)} images with a pixel that is both "
-            "labelled and observed."
+            f"{shots} shots were asked for, and {data.name} holds {data.counted(len(data.pairs))} with a pixel that is "
+            "both labelled and observed."
         )
     random = np.random.default_rng((seed, shots))
     for _ in range(TRIES):
         chosen = set(random.permutation(len(data.pairs))[:shots].tolist())
         if len(set().union(*(classes[index] for index in chosen))) == len(data.classes):
             return replace(data, pairs=tuple(data.pairs[index] for index in sorted(chosen)))
-    raise NotTrainableError(f"No {shots} images of {data.name} hold every class ({', '.join(data.classes)}).")
+    raise NotTrainableError(f"No {data.counted(shots)} of {data.name} hold every class ({', '.join(data.classes)}).")
 
 
 def _classes(pair: Pair) -> set[int]:

@@ -36,6 +36,7 @@ class Source(Record):
         splits: Only these; empty: all.
         every: Only each so-many-th image, for a quick look.
         seeds: Worlds of each region, of simulated data.
+        resolution_m: Pixel size that scenes are read at, metres; None: the sensor's, as for a map.
         weight: How often training draws from this source, relative to the others; shared among its images. None: as
             often as it has images.
     """
@@ -54,10 +55,13 @@ class Source(Record):
     splits: tuple[str, ...] = ()
     every: int = 1
     seeds: tuple[int, ...] = (0,)
+    resolution_m: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     weight: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Source:
+        if self.resolution_m is not None and self.labels is None:
+            raise ValueError("resolution is of labels on scenes: the images of a data set keep their own pixels")
         if (self.data is None) == (self.labels is None):
             raise ValueError("give either data or labels (with scenes)")
         if self.labels is not None and not (self.scenes and self.sensor):
@@ -100,6 +104,7 @@ def gather(sources: Sequence[Source], *, bands: Sequence[str] | None = None, sen
         sources=tuple(dict.fromkeys(line for each in sets for line in each.sources)),
         simulated=any(each.simulated for each in sets),
         notes=tuple(dict.fromkeys(note for each in sets for note in each.notes)),
+        piece="tile" if all(each.piece == "tile" for each in sets) else "image",
     )
 
 
@@ -138,6 +143,7 @@ def _origin(source: Source, bands: Sequence[str] | None) -> LabelledSet:
             bands=bands,
             date=source.date,
             class_field=source.class_field,
+            resolution_m=source.resolution_m,
         )
     name = str(source.data)
     if name.startswith(SIMULATED):

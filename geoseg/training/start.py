@@ -24,7 +24,7 @@ from geoseg.training.crops import held
 from geoseg.training.recipe import Recipe
 
 LARGEST = 4_000_000_000
-"""Numbers in a network. The largest encoder here has 0.65 thousand million."""
+"""Parameters of a network. The largest encoder here has 0.65 thousand million."""
 
 SMALLEST_STD = 1e-3
 """Of a band that does not vary: dividing by less would only blow up noise."""
@@ -144,7 +144,7 @@ def _built(card: ModelCard) -> nn.Module:
         warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # said below, as an error
         sizes = [each.numel() for each in build_from(card).parameters()]
     if not all(sizes) or sum(sizes) > LARGEST:
-        made = "a layer of nothing" if not all(sizes) else f"{sum(sizes):,} numbers"
+        made = "a layer of nothing" if not all(sizes) else f"{sum(sizes):,} parameters"
         raise BadOptionError(f"{card.architecture.name} would hold {made} with {card.architecture.options}.")
     return build_from(card)
 

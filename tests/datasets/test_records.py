@@ -134,7 +134,15 @@ def test_official_lists_give_the_splits(data, tmp_path):
             (tmp_path / kind / path.name).write_bytes(path.read_bytes())
     (tmp_path / "flood_train_data.csv").write_text("Ghana_53713_S1Hand.tif,Ghana_53713_LabelHand.tif\n")
     (tmp_path / "flood_valid_data.csv").write_text("Spain_6860600_S1Hand.tif,Spain_6860600_LabelHand.tif\n")
-    splits = {pair.id: pair.split for pair in open_data(tmp_path).pairs}
+    listed = open_data(tmp_path)
+    splits = {pair.id: pair.split for pair in listed.pairs}
+    assert (
+        len(listed.notes) == 1
+        and "hand labels" in listed.notes[0]
+        and "8 in no list, 1 train, 1 val." in listed.notes[0]
+    )
+    unlisted = open_data(data / "sen1floods11").notes
+    assert len(unlisted) == 1 and "the 10 images" in unlisted[0] and "quote no score" in unlisted[0]
     assert splits["Ghana_53713"] == "train"
     assert splits["Spain_6860600"] == "val"
     assert Counter(splits.values()) == {"train": 1, "val": 1, "": 8}

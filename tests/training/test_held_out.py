@@ -43,7 +43,7 @@ def test_a_test_split_is_not_touched():
     data = little_set(10, 16, 5, splits="ttttxxxvvx")
     halves = split_off(data, recipe())
     assert ids(halves.training) == {"p0", "p1", "p2", "p3"} and ids(halves.validation) == {"p7", "p8"}
-    assert "4 images of test splits were left out." in halves.notes
+    assert "Left out: 4 images of test splits." in halves.notes
     with pytest.raises(NotTrainableError, match="other splits"):
         split_off(little_set(3, 16, splits="xxv"), recipe())
 
@@ -68,4 +68,4 @@ def test_a_given_validation_leaves_all_for_learning_and_must_fit():
 
 def test_too_few_images_keep_none_and_say_so():
     halves = split_off(little_set(5, 16), recipe(validation=0.5))
-    assert halves.validation is None and any("5 images are too few" in note for note in halves.notes)
+    assert halves.validation is None and any("5 images: too few" in note for note in halves.notes)
