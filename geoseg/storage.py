@@ -58,7 +58,7 @@ def whole_file(target: Path) -> Iterator[Path]:
     try:
         with writing(target):
             yield part
-            part.chmod(0o666 & ~_umask())
+            as_others_would(part)
             part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -83,6 +83,11 @@ def whole_folder(target: Path) -> Iterator[Path]:
             part.replace(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def as_others_would(path: Path) -> None:
+    """Give a file the permissions that an ordinary ``open`` gives: temporary files begin as their owner's alone."""
+    path.chmod(0o666 & ~_umask())
 
 
 def _umask() -> int:

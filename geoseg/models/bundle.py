@@ -20,7 +20,7 @@ from geoseg.catalog.records import safe_yaml
 from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UsageError
 from geoseg.models.network import NetworkModel
 from geoseg.models.registry import build
-from geoseg.storage import writing
+from geoseg.storage import as_others_would, writing
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ def save_bundle(folder: Path | str, module: nn.Module, card: ModelCard) -> Model
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as workplace:
             unfinished = Path(workplace)
             save_file(weights, unfinished / WEIGHTS, metadata={"format": "pt"})
+            as_others_would(unfinished / WEIGHTS)
             card = card.model_copy(update={"sha256": sha256_of(unfinished / WEIGHTS)})
             plain = card.model_dump(mode="json", exclude_defaults=True)
             (unfinished / CARD).write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "utf-8")

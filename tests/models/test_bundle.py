@@ -82,6 +82,11 @@ def test_what_is_saved_is_loaded(bundle, module):
     assert sorted(path.name for path in bundle.iterdir()) == [CARD, WEIGHTS]
 
 
+def test_a_bundle_can_be_read_by_whoever_can_read_its_card(bundle):
+    weights, card = (stat.S_IMODE((bundle / name).stat().st_mode) for name in (WEIGHTS, CARD))
+    assert weights == card
+
+
 def test_a_bundle_is_replaced_whole(bundle):
     torch.manual_seed(5)
     other = build("unet", 3, 1, base=4)
