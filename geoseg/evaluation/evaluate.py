@@ -11,7 +11,8 @@ from geoseg.errors import OutputNotWritableError
 from geoseg.evaluation.plan import EvaluationPlan, Protocol
 from geoseg.evaluation.protocol import Evaluated, run_folds
 from geoseg.evaluation.report import as_plain, summary, write_report
-from geoseg.evaluation.table import Table, tabled
+from geoseg.evaluation.rows import Table
+from geoseg.evaluation.table import tabled
 from geoseg.progress import Progress, Report, silent
 
 

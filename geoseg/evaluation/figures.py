@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,13 @@ from geoseg.evaluation.counts import NOT_OBSERVED
 from geoseg.evaluation.held_out import file_stem, read_mask
 from geoseg.evaluation.protocol import Evaluated
 from geoseg.evaluation.records import ChipRecord, FoldRecord, own_id
-from geoseg.evaluation.table import CostRow, Row, Table
+from geoseg.evaluation.rows import LEARNED, CostRow, Row, Table
 from geoseg.storage import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
 FIGURES = "figures"
 INK, PALE = "#22272e", "#6b7280"
@@ -31,6 +32,8 @@ DPI = 130
 MOST_MAPS = 24
 """Error maps, of as many images: those with most of class 1, region by region."""
 LONGEST_PX = 512
+
+HATCHED = "hatched: the model had learned from it"
 
 # what became of a pixel; lightness alone tells them apart
 HIT, MISS, FALSE_ALARM, RIGHT_DRY, HIDDEN, UNKNOWN = range(6)
@@ -77,32 +80,35 @@ def _drawn(table: Table, evaluated: Evaluated) -> list[Path]:
 
 def region_bars(table: Table, block: str) -> Figure:
     """The headline score of every region, a bar a model, and the mean with its spread."""
+    from matplotlib.patches import Patch
+
     rows = [row for row in table.rows if row.block == block]
     labels = list(dict.fromkeys(row.label for row in rows))
     groups = list(dict.fromkeys(row.name for row in rows if row.kind == "group"))
-    many = any(row.kind == "mean" for row in rows)
-    places = [*groups, "mean"] if many else groups
+    means = {"mean": "mean", "mean_unseen": "mean of\nunseen"}
+    means = {kind: name for kind, name in means.items() if any(row.kind == kind for row in rows)}
+    places = [*groups, *means.values()]
     width = 0.82 / len(labels)
     figure, axes = _figure(min(13.0, max(5.0, 1.6 + len(places) * max(0.75, 0.22 * len(labels)))), 4.2)
     for number, label in enumerate(labels):
         own = [row for row in rows if row.label == label]
-        values = {row.name: row.scores[table.headline] for row in own if row.kind == "group"}
-        heights = [values.get(name, math.nan) for name in groups]
-        errors = [0.0] * len(groups)
-        if many:
-            heights.append(_of(own, "mean", table.headline))
-            errors.append(_of(own, "std", table.headline))
+        shown = {row.name or row.kind: row for row in own}
+        heights = [shown[name].scores[table.headline] if name in shown else math.nan for name in (*groups, *means)]
+        known = [name in shown and shown[name].learned_from > 0 for name in (*groups, *means)]
         x = np.arange(len(places)) + (number - (len(labels) - 1) / 2) * width
         colour = COLOURS[number % len(COLOURS)]
-        axes.bar(x, np.nan_to_num(heights), width * 0.94, color=colour, label=label, zorder=2)
-        if many and not math.isnan(errors[-1]):
-            mean = heights[-1]
-            down, up = min(errors[-1], mean), min(errors[-1], 1 - mean)
-            axes.errorbar(x[-1], mean, [[down], [up]], color=INK, capsize=3, linewidth=1, zorder=3)
-        for place, height in zip(x, heights, strict=True):
-            if math.isnan(height):
+        bars = axes.bar(x, np.nan_to_num(heights), width * 0.94, color=colour, label=label, zorder=2)
+        for bar in (bar for bar, learned in zip(bars, known, strict=True) if learned and bar.get_height()):
+            bar.set(facecolor="white", edgecolor=colour, hatch="////", linewidth=1)
+        for place, kind in zip(x[len(groups) :], means, strict=True):
+            mean, spread = (_of(own, each, table.headline) for each in (kind, kind.replace("mean", "std")))
+            if not math.isnan(spread):
+                reach = [[min(spread, mean)], [min(spread, 1 - mean)]]
+                axes.errorbar(place, mean, reach, color=INK, capsize=3, linewidth=1, zorder=3)
+        for place, name, height in zip(x, (*groups, *means), heights, strict=True):
+            if math.isnan(height) and name in shown:
                 axes.text(place, 0.012, "n/a", ha="center", va="bottom", fontsize=7, color=PALE, rotation=90)
-    if many:
+    if means:
         axes.axvline(len(groups) - 0.5, color=PALE, linewidth=0.8, linestyle=(0, (3, 3)))
     tilt = 30 if max(len(name) for name in places) > 9 and len(places) > 4 else 0
     axes.set_xticks(range(len(places)), places, rotation=tilt, ha="right" if tilt else "center")
@@ -110,30 +116,52 @@ def region_bars(table: Table, block: str) -> Figure:
     axes.set_ylabel(_title(table.headline))
     title = {"loro": "Each region held out", "split": f"Split {block}: by region"}[table.protocol]
     unknown = any(math.isnan(row.scores[table.headline]) for row in rows if row.kind == "group")
-    told = ["n/a: nothing of the class is labelled there"] * unknown + ["bar at the mean: standard deviation"] * many
+    told = ["n/a: nothing of the class is labelled there"] * unknown
+    told += ["bar at the mean: standard deviation"] * bool(means)
+    told += [HATCHED] * any(row.learned_from for row in rows)
     _headed(axes, title, "; ".join(told))
-    _legend(axes, len(labels))
+    # of their own: a first bar that is hatched would make its model look so
+    handles = [Patch(color=COLOURS[n % len(COLOURS)], label=label) for n, label in enumerate(labels)]
+    _legend(axes, len(labels), handles)
     return figure
 
 
 def accuracy_against_cost(table: Table) -> Figure:
-    """The headline score against multiply-adds, size of the dot by parameters; a baseline has neither."""
+    """The headline score against multiply-adds, and against speed; what computes nothing stands apart at 0."""
     from matplotlib.lines import Line2D
 
-    figure, (left, right) = _figures(11.5, 4.2, 2)
+    figure, (left, right) = _figures(12.0, max(4.2, 1.6 + 0.2 * len(table.costs)), 2)
     _scatter(left, table.costs, [row.multiply_adds / 1e9 for row in table.costs])
     left.set_xlabel("multiply-adds for a chip of 256 x 256, thousand millions")
     left.set_ylabel(f"{_title(table.headline)}, {_headline_is(table)}")
     _scatter(right, table.costs, [row.chips_per_second for row in table.costs])
     right.set_xlabel("chips of 256 x 256 per second")
-    _headed(left, "Accuracy against computation", "dots grow with the number of parameters; baselines at the left edge")
-    _headed(right, "Accuracy against speed", f"measured on: {', '.join(dict.fromkeys(r.device for r in table.costs))}")
-    names = [
-        Line2D([], [], linestyle="", color=COLOURS[n % len(COLOURS)], marker=MARKERS[n % len(MARKERS)], label=row.label)
-        for n, row in enumerate(table.costs)
+    learned = any(row.learned_from for row in table.costs)
+    told = "not filled: the model had learned from what it is judged on" if learned else "up and left is better"
+    devices = ", ".join(dict.fromkeys("CPU" if row.device == "cpu" else "GPU" for row in table.costs))
+    _headed(left, "Accuracy against computation", told)
+    _headed(right, "Accuracy against speed", f"up and right is better; measured on the {devices} of this machine")
+    handles = [
+        Line2D([], [], linestyle="", label=f"{row.label} ({_size(row.parameters)})", **_dot(number, row))
+        for number, row in enumerate(table.costs)
     ]
-    figure.legend(handles=names, loc="outside right upper", fontsize=8, frameon=False)
+    title = "model (parameters)"
+    figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False, title=title, title_fontsize=8)
     return figure
+
+
+def _dot(number: int, row: CostRow) -> dict[str, Any]:
+    """How a contender's mark looks: not filled where its score is of what it had learned from."""
+    colour = COLOURS[number % len(COLOURS)]
+    face = "white" if row.learned_from else colour
+    marker = MARKERS[number % len(MARKERS)]
+    return {"color": colour, "marker": marker, "markerfacecolor": face, "markersize": 7.5, "markeredgewidth": 1.5}
+
+
+def _size(parameters: int) -> str:
+    if not parameters:
+        return "none"
+    return f"{parameters / 1e6:.3g} M" if parameters >= 1e5 else f"{parameters:,}"
 
 
 def few_shot_curves(table: Table) -> Figure:
@@ -143,10 +171,11 @@ def few_shot_curves(table: Table) -> Figure:
     for number, label in enumerate(labels):
         colour = COLOURS[number % len(COLOURS)]
         rows = [row for row in table.rows if row.label == label]
+        shown = label + f" {LEARNED}" * any(row.learned_from for row in rows)
         fixed = [row for row in rows if not row.shots]
         if fixed:
             axes.axhline(
-                fixed[0].scores[table.headline], color=colour, linestyle=(0, (5, 3)), label=f"{label} (as it is)"
+                fixed[0].scores[table.headline], color=colour, linestyle=(0, (5, 3)), label=f"{shown} (as it is)"
             )
         shots = sorted({row.shots for row in rows if row.shots})
         if not shots:
@@ -163,7 +192,7 @@ def few_shot_curves(table: Table) -> Figure:
             marker=MARKERS[number % len(MARKERS)],
             capsize=3,
             elinewidth=0.9,
-            label=label,
+            label=shown,
             zorder=3,
         )
     ticks = sorted({block.shots for block in table.blocks if block.shots})
@@ -174,7 +203,9 @@ def few_shot_curves(table: Table) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xlabel("images learned from")
     axes.set_ylabel(_title(table.headline))
-    _headed(axes, "Few-shot", "line: mean over draws; bars: one standard deviation; dashed: nothing learned")
+    learned = any(row.learned_from for row in table.rows)
+    last = f"{LEARNED}: had learned from what it is judged on" if learned else "dashed: nothing learned"
+    _headed(axes, "Few-shot", f"line: mean over draws; bars: one standard deviation; {last}")
     _legend(axes, len(labels))
     return figure
 
@@ -203,7 +234,8 @@ def _error_maps(evaluated: Evaluated) -> Iterable[tuple[str, Figure]]:
         for fold, chip in said:
             mask = read_mask(evaluated.folder(fold) / chip.mask)
             _, truth = pairs[fold.label, chip.id].read()
-            panels.append((fold.label, chip.confusion.matrix, outcomes(truth, mask)))
+            label = fold.label + f" {LEARNED}" * (chip.id in fold.learned_from)
+            panels.append((label, chip.confusion.matrix, outcomes(truth, mask)))
         fold, chip = said[0]
         yield file_stem(identity), _error_map(pairs[fold.label, chip.id], entries[fold.label].data.bands, panels)
 
@@ -273,24 +305,38 @@ def _picture(pair: Pair, bands: Sequence[str]) -> tuple[NDArray[np.float32], str
 
 
 def _scatter(axes: Axes, costs: Sequence[CostRow], x: Sequence[float]) -> None:
-    positive = [each for each in x if each > 0 and not math.isnan(each)]
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
+    """Equal marks on a log axis; a cost of 0, which has no logarithm, stands left of a line, where 0 is written."""
+    known = [
+        (number, row, value)
+        for number, (row, value) in enumerate(zip(costs, x, strict=True))
+        if not math.isnan(row.score) and not math.isnan(value)
+    ]
+    positive = [value for _, _, value in known if value > 0]
+    low, high = (min(positive), max(positive)) if positive else (1.0, 1.0)
+    aside = max(1.5, math.sqrt(10 * low / high))  # at least a decade, so that there are ticks
+    low, high = low / aside, high * aside
+    step = (high / low) ** 0.12
+    zero, line = low / step**1.4, low / step**0.7
+    some_free = len(positive) < len(known)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    edge = min(positive) / 3 if positive else 0.1
-    if positive:
-        axes.set_xlim((edge if min(x) <= 0 else min(positive)) / 1.6, max(positive) * 1.6)
-    for number, (row, value) in enumerate(zip(costs, x, strict=True)):
-        if math.isnan(row.score) or math.isnan(value):
-            continue
-        size = 36 + 16 * math.sqrt(row.parameters / 1e6)
-        place = value if value > 0 else edge
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        axes.scatter(place, row.score, s=size, c=colour, marker=marker, zorder=3, alpha=0.9)
-    axes.set_ylim(0, 1)
+    axes.set_xlim(zero / step**0.7 if some_free else low, high)
+    ticks = _decades(low, high)
+    axes.set_xticks([zero] * some_free + ticks, ["0"] * some_free + [f"{each:g}" for each in ticks])
+    axes.minorticks_off()
+    if some_free:
+        axes.axvline(line, color=PALE, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
+    for number, row, value in known:
+        axes.plot(value if value > 0 else zero, row.score, linestyle="", zorder=3, alpha=0.9, **_dot(number, row))
+    scores = [row.score for _, row, _ in known] or [0.5]
+    bottom, top = math.floor(min(scores) * 10 - 0.5) / 10, math.ceil(max(scores) * 10 + 0.5) / 10
+    axes.set_ylim(max(-0.02, bottom), min(1.02, top))  # a mark at 0 or 1 is whole
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Ticks between two values: 1, 2 and 5 of every decade, or powers of ten alone where those would crowd."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) < 3 else (1,)
+    return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
 
 
 def _of(rows: Sequence[Row], kind: str, name: str) -> float:
@@ -312,6 +358,8 @@ def _title(headline: str) -> str:
 
 
 def _headline_is(table: Table) -> str:
+    if any(row.kind.endswith("_unseen") for row in table.rows):
+        return {"loro": "mean of unseen regions", "split": "test split, unseen regions"}[table.protocol]
     return {"loro": "mean over regions", "split": "test split", "fewshot": "at most shots"}[table.protocol]
 
 
@@ -324,8 +372,9 @@ def _headed(axes: Axes, title: str, under: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _legend(axes: Axes, entries: int) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False, ncols=1 if entries <= 16 else 2)
+def _legend(axes: Axes, entries: int, handles: list[Patch] | None = None) -> None:
+    how: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "fontsize": 8, "frameon": False}
+    axes.legend(handles=handles, ncols=1 if entries <= 16 else 2, **how)
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:

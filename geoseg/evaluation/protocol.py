@@ -40,6 +40,7 @@ from geoseg.evaluation.folds import (
     scored_only,
 )
 from geoseg.evaluation.held_out import file_stem, write_held_out
+from geoseg.evaluation.leaks import learned_from
 from geoseg.evaluation.plan import EvaluationPlan, Protocol
 from geoseg.evaluation.predicting import Predicted, predict_pair
 from geoseg.evaluation.records import ChipRecord, Costs, FoldRecord, read_fold, write_record
@@ -131,7 +132,8 @@ def run_folds(
     for number, (task, known) in enumerate(zip(tasks, finished, strict=True)):
         report(Progress("folds", number, len(tasks), "fold", f"{task.entry.label}: {task.fold.name}"))
         if known is not None and known.fingerprint == task.fingerprint:
-            records.append(known)
+            # an earlier version did not record what a bundle knew
+            records.append(known.model_copy(update={"learned_from": _learned_from(task)}))
             continue
         if number and tasks[number - 1].entry.data is not task.entry.data:
             held.forget()
@@ -244,7 +246,6 @@ def _do(task: Task, device: str, report: Report) -> FoldRecord:
         predictor = Predictor.of(task.folder, device)
     else:
         predictor = Predictor.of(bundle_folder(entry.model) or entry.model, device)
-        notes += _leaks(predictor, fold)
     chips, costs = _scored(task, predictor, trained, report)
     record = FoldRecord(
         fingerprint=task.fingerprint,
@@ -261,6 +262,7 @@ def _do(task: Task, device: str, report: Report) -> FoldRecord:
         seed=fold.seed,
         recipe=entry.recipe.model_dump(mode="json", exclude_defaults=True) if entry.recipe else {},
         trained_on=tuple(pair.id for pair in fold.training.pairs) if fold.training and entry.recipe else (),
+        learned_from=_learned_from(task),
         threshold_pct=predictor.card.threshold_pct,
         chips=chips,
         costs=costs,
@@ -317,17 +319,10 @@ def _write_stamp(folder: Path, stamp: dict[str, Any]) -> None:
         part.write_text(json.dumps(stamp), "utf-8")
 
 
-def _leaks(predictor: Predictor, fold: Fold) -> list[str]:
-    """Say it where a bundle is judged on what it learned from."""
-    run = predictor.card.training
-    seen = {each.rpartition("/")[2] for each in (*run.trained_on, *run.validated_on)} if run else set()
-    known = sum(pair.id.rpartition("/")[2] in seen for pair in fold.test.pairs)
-    if not known:
-        return []
-    return [
-        f"{predictor.card.name} was trained on {known} of the {len(fold.test.pairs)} images of {fold.name}: "
-        "its scores there say nothing of new images."
-    ]
+def _learned_from(task: Task) -> tuple[str, ...]:
+    """Held-out images that a bundle knew before this evaluation, whether or not it learns more in it."""
+    folder = bundle_folder(task.entry.model)
+    return learned_from(Predictor.of(folder).card, (pair.id for pair in task.fold.test.pairs)) if folder else ()
 
 
 def _scored(

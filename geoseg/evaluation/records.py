@@ -113,6 +113,7 @@ class FoldRecord(Record):
         seed: Of the training.
         recipe: How it was trained; empty: it was not.
         trained_on: Ids of the images it was given to learn from, those that chose among its weights included.
+        learned_from: Ids of held-out images that the bundle it started from had learned from.
         threshold_pct: From which a pixel is class 1.
         chips: Counts of each held-out image.
         costs: Beside the score.
@@ -135,6 +136,7 @@ class FoldRecord(Record):
     seed: int = 0
     recipe: dict[str, Any] = {}
     trained_on: tuple[str, ...] = ()
+    learned_from: tuple[str, ...] = ()
     threshold_pct: int
     chips: tuple[ChipRecord, ...]
     costs: Costs

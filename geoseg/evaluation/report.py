@@ -13,7 +13,8 @@ from typing import Any
 
 from geoseg.evaluation.plan import EvaluationPlan
 from geoseg.evaluation.protocol import Evaluated
-from geoseg.evaluation.table import CALIBRATION, CHIP_MEAN, CostRow, PairRow, Row, Table
+from geoseg.evaluation.rows import LEARNED, NO_SHOTS, CostRow, PairRow, Row, Table
+from geoseg.evaluation.table import CALIBRATION, CHIP_MEAN
 from geoseg.products.run_record import installed_versions
 from geoseg.scrub import scrubbed
 from geoseg.storage import whole_file
@@ -25,12 +26,18 @@ TITLES = {
     "split": "By the data's own splits",
     "fewshot": "Few-shot",
 }
+SUMMARY = {
+    "loro": "Mean over regions, each counting the same, and the sample's standard deviation.",
+    "split": "All pixels of the test split together; mean over its regions, and the sample's standard deviation.",
+    "fewshot": "Mean over draws, and the sample's standard deviation; `as it is`: nothing learned here.",
+}
 DEFINITIONS = """\
 Scores are pooled over all pixels of their row that are labelled and observed; those under "per chip" are the mean over
 the chips that define them. `mean (std)` is over the rows above it, each counting the same, with the sample's standard
 deviation (n - 1). A region or chip whose label lacks a class says nothing of that class: its score is left out (-).
 `iou_class_mean` averages both classes, the background included; `ece` is the expected calibration error of the said
 class in 15 bins. Intervals are 95 % percentile bootstrap intervals."""
+ACCURACIES = ("accuracy", "accuracy_class_mean")
 COST_DEFINITIONS = """\
 Multiply-adds are of convolutions, matrix products and attention for a chip of 256 x 256 (a multiplication and an
 addition count once). Chips per second: image area in chips of 256 x 256 through model and blend. Peak memory: of the
@@ -39,7 +46,11 @@ whole process while scoring (on a GPU: allocated there). Seconds: of all folds t
 table, so it compares these and no others."""
 PAIR_DEFINITIONS = """\
 Difference of the pooled scores, first less second, and two-sided p-values: of a permutation test of that difference, of
-Wilcoxon's signed-rank test and of the paired t-test on the units' own scores. - : too few units differ for the test."""
+Wilcoxon's signed-rank test and of the paired t-test on the units' own scores. - : fewer than six units differ, and no
+such test could reach p = 0.05. Nothing is corrected for how many tests there are."""
+DRAW_DEFINITIONS = """\
+Draws of the same number learned from the same images. Regions and chips count the pixels of all draws together: their
+p-values speak of other regions or chips, and not of other draws."""
 
 
 def write_report(table: Table, evaluated: Evaluated, plan: EvaluationPlan, command: str, seconds: float) -> list[Path]:
@@ -84,6 +95,7 @@ def as_csv(table: Table) -> str:
         "row",
         "region",
         "shots",
+        "learned_from",
         "chips",
         "scored_px",
         "class_1_px",
@@ -98,7 +110,7 @@ def as_csv(table: Table) -> str:
             for end in ("low", "high")
         ]
         counts = [row.chips, row.scored_px, row.class_1_px, row.not_observed_px]
-        known = [row.label, row.sensor, row.block, row.kind, row.name, row.shots, *counts]
+        known = [row.label, row.sensor, row.block, row.kind, row.name, row.shots, row.learned_from, *counts]
         units = row.units.get(table.headline, "")
         writer.writerow([*known, units, *(_number(row.scores.get(name, math.nan)) for name in names), *ends])
     return text.getvalue()
@@ -114,6 +126,7 @@ def as_plain(table: Table) -> dict[str, Any]:
             "row": row.kind,
             "region": row.name,
             "shots": row.shots,
+            "learned_from": row.learned_from,
             "chips": row.chips,
             "scored_px": row.scored_px,
             "class_1_px": row.class_1_px,
@@ -131,6 +144,7 @@ def as_plain(table: Table) -> dict[str, Any]:
         "costs": [asdict(row) for row in table.costs],
         "pairs": [asdict(row) for row in table.pairs],
         "notes": list(table.notes),
+        "warning": table.warning,
     }
     cleaned: dict[str, Any] = scrubbed(plain)  # also makes NaN null
     return cleaned
@@ -143,19 +157,23 @@ def as_json(table: Table) -> str:
 
 def as_markdown(table: Table) -> str:
     """For people."""
-    parts = [f"# {TITLES[table.protocol]}", "", *_scores(table, per_chip=False), "", DEFINITIONS]
+    parts = [f"# {TITLES[table.protocol]}", "", *([f"**Warning:** {table.warning}", ""] * bool(table.warning))]
+    parts += [*_short(table), "", SUMMARY[table.protocol], "", "## Scores", ""]
+    parts += [*_scores(table, per_chip=False), "", DEFINITIONS]
     parts += ["", "## Per chip", "", *_scores(table, per_chip=True)]
-    parts += ["", "## Cost", "", *_costs(table.costs, table.headline), "", COST_DEFINITIONS]
+    parts += ["", "## Cost", "", *_costs(table), "", COST_DEFINITIONS]
     if table.pairs:
         parts += ["", "## Pairs", "", *_pairs(table.pairs), "", PAIR_DEFINITIONS]
+        parts += [DRAW_DEFINITIONS] * (table.protocol == "fewshot")
     if table.notes:
         parts += ["", "## Notes", "", *(f"- {note}" for note in table.notes)]
     return "\n".join(parts) + "\n"
 
 
 def summary(table: Table) -> str:
-    """What is printed: the table, cost, and notes."""
-    lines = [*_scores(table, per_chip=False, few=True), "", *_costs(table.costs, table.headline)]
+    """What is printed: a warning, the table, cost, and notes."""
+    lines = [f"Warning: {table.warning}", ""] * bool(table.warning)
+    lines += [*_scores(table, per_chip=False, few=True), "", *_costs(table)]
     lines += [""] * bool(table.notes) + [f"Note: {note}" for note in table.notes]
     return "\n".join(lines)
 
@@ -164,23 +182,86 @@ def _scores(table: Table, *, per_chip: bool, few: bool = False) -> list[str]:
     names = [name for name in table.rows[0].scores if name.endswith(CHIP_MEAN) == per_chip]
     if few:
         kept = ("iou_", "f1_", "precision_", "recall_", "boundary_f1_")
-        names = [name for name in names if name.startswith(kept) or name in ("accuracy", CALIBRATION)]
+        names = [name for name in names if name.startswith(kept) or name in (*ACCURACIES, CALIBRATION)]
     shown = [name.removesuffix(CHIP_MEAN) for name in names]
     header = ["model", "sensor", "on", "chips", *shown]
     lines = []
     rows = list(table.rows)
     for index, row in enumerate(rows):
-        if row.kind == "std":
+        if row.kind in ("std", "std_unseen"):
             continue
-        std = rows[index + 1] if row.kind == "mean" else None
+        std = rows[index + 1] if row.kind in ("mean", "mean_unseen") else None
         cells = [_cell(row, std, name, headline=name == names[0]) for name in names]
-        lines.append([row.label, row.sensor, _on(row), str(row.chips), *cells])
+        lines.append([row.label, row.sensor, _on(row, per_chip=per_chip), str(row.chips), *cells])
     return _aligned(header, lines)
 
 
-def _on(row: Row) -> str:
-    what = {"mean": "mean (std)", "all": "all pixels"}.get(row.kind, row.name)
-    return f"{row.block}: {what}" if row.block else what
+def _on(row: Row, *, per_chip: bool) -> str:
+    pool = "mean over chips" if per_chip else "all pixels"  # of scores that are averaged per chip nothing is pooled
+    names = {"mean": "mean (std)", "mean_unseen": "mean of unseen (std)", "all": pool, "all_unseen": f"{pool}, unseen"}
+    what = names.get(row.kind, row.name) + f" {LEARNED}" * bool(row.learned_from)
+    return f"{row.block}: {what}" if row.block and row.block != NO_SHOTS else what
+
+
+def _short(table: Table) -> list[str]:
+    """A line a model: its headline, over how many regions or draws, and how long it took."""
+    title = f"{table.headline.removeprefix('iou_')} IoU"
+    if table.protocol == "fewshot":
+        return _short_of_shots(table, title)
+    unseen = any(row.kind == "mean_unseen" for row in table.rows)
+    header = ["model"]
+    for what, regions in (("", "regions"), (" of unseen regions", "unseen regions"))[: 1 + unseen]:
+        header += [f"{title}{what}, all pixels"] * (table.protocol == "split")
+        header += [f"mean {title}{what} (std)", regions]
+    lines = []
+    for cost in table.costs:
+        rows = [row for row in table.rows if row.label == cost.label and row.block == _judged(table)]
+        cells = [cell for end in ("", "_unseen")[: 1 + unseen] for cell in _short_cells(table, rows, end)]
+        lines.append([cost.label, *cells, *_seconds(cost)])
+    return _aligned([*header, "train s", "score s"], lines)
+
+
+def _judged(table: Table) -> str:
+    """The block that speaks for the table: that of the test split."""
+    names = [block.name for block in table.blocks]
+    return "test" if "test" in names else names[0]
+
+
+def _short_cells(table: Table, rows: Sequence[Row], end: str) -> list[str]:
+    """Pooled (of splits), mean and spread, regions; of all regions or of unseen ones."""
+    by_kind = {row.kind: row for row in rows}
+    whole, mean, std = (by_kind.get(f"{kind}{end}") for kind in ("all", "mean", "std"))  # type: ignore[call-overload]
+    if mean is None and whole is not None and not end:
+        mean = next(row for row in rows if row.kind == "group")  # the only one
+    cells = [_short_cell(whole, None, table.headline)] if table.protocol == "split" else []
+    count = 0 if mean is None else mean.units.get(table.headline, int(not math.isnan(mean.scores[table.headline])))
+    return [*cells, _short_cell(mean, std, table.headline), str(count)]
+
+
+def _short_of_shots(table: Table, title: str) -> list[str]:
+    shots = sorted({row.shots for row in table.rows})
+    header = ["model", *(f"{title}, {count} shots (std)" if count else f"{title}, as it is" for count in shots)]
+    lines = []
+    for cost in table.costs:
+        cells = []
+        for count in shots:
+            own = {row.kind: row for row in table.rows if (row.label, row.shots) == (cost.label, count)}
+            cells.append(_short_cell(own.get("mean", own.get("group")), own.get("std"), table.headline))
+        lines.append([cost.label, *cells, *_seconds(cost)])
+    return _aligned([*header, "train s", "score s"], lines)
+
+
+def _short_cell(row: Row | None, std: Row | None, name: str) -> str:
+    if row is None:
+        return "-"
+    text = _fixed(row.scores[name], 3)
+    if std is not None and not math.isnan(std.scores[name]):
+        text += f" ({std.scores[name]:.3f})"
+    return text + f" {LEARNED}" * bool(row.learned_from)
+
+
+def _seconds(cost: CostRow) -> list[str]:
+    return ["-" if cost.train_seconds is None else f"{cost.train_seconds:.0f}", f"{cost.score_seconds:.1f}"]
 
 
 def _cell(row: Row, std: Row | None, name: str, *, headline: bool) -> str:
@@ -197,24 +278,25 @@ def _cell(row: Row, std: Row | None, name: str, *, headline: bool) -> str:
     return text
 
 
-def _costs(costs: Iterable[CostRow], headline: str) -> list[str]:
-    header = ["model", headline, "parameters M", "trained M", "multiply-adds G", "chips/s", "peak MB", "train s"]
+def _costs(table: Table) -> list[str]:
+    unseen = any(row.kind.endswith("_unseen") for row in table.rows)
+    header = ["model", table.headline + ", unseen" * unseen, "parameters M", "trained M", "multiply-adds G"]
+    header += ["chips/s", "peak MB", "train s"]
     header += ["score s", "U-Score", "device"]
     lines = [
         [
             row.label,
-            _fixed(row.score, 3),
+            _fixed(row.score, 3) + f" {LEARNED}" * bool(row.learned_from),
             f"{row.parameters / 1e6:.2f}",
             "-" if row.trainable is None else f"{row.trainable / 1e6:.2f}",
             f"{row.multiply_adds / 1e9:.2f}",
             _fixed(row.chips_per_second, 1),
             f"{row.peak_memory / 1e6:,.0f}",
-            "-" if row.train_seconds is None else f"{row.train_seconds:.0f}",
-            f"{row.score_seconds:.1f}",
+            *_seconds(row),
             _fixed(row.u_score, 1),
             row.device,
         ]
-        for row in costs
+        for row in table.costs
     ]
     return _aligned(header, lines)
 
@@ -226,7 +308,7 @@ def _pairs(pairs: Iterable[PairRow]) -> list[str]:
         [
             row.first,
             row.second,
-            row.block or "all",
+            _tested_on(row),
             row.units,
             str(row.found.wilcoxon.pairs),
             row.score,
@@ -239,6 +321,11 @@ def _pairs(pairs: Iterable[PairRow]) -> list[str]:
         for row in pairs
     ]
     return _aligned(header, lines)
+
+
+def _tested_on(row: PairRow) -> str:
+    parts = ([row.block] if row.block else []) + ["unseen regions"] * bool(row.left_out)
+    return ", ".join(parts) or "all"
 
 
 def _fixed(value: float, places: int, *, sign: bool = False) -> str:

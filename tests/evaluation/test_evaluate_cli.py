@@ -129,12 +129,40 @@ def test_a_bundle_is_scored_as_it_is_and_what_it_learned_from_is_told(regions, l
     answer = answered(*words, "--out", tmp_path / "out")
     assert {row["model"] for row in answer["rows"]} == {"fold-Kano"}
     assert answer["costs"][0]["trainable"] is None
-    told = [note for note in answer["notes"] if "was trained on" in note]
-    assert len(told) == 3, "of the regions that it learned from, and not of Kano"
-    assert not any("images of Kano" in note for note in told)
+    assert "fold-Kano had learned from 3 of the 4 regions: Lagos, Niamey, Sahara." in answer["warning"]
+    assert not any("learned from" in note for note in answer["notes"]), "said once"
+    learned = {row["region"]: row["learned_from"] for row in answer["rows"] if row["row"] == "group"}
+    assert learned == {"Kano": 0, "Lagos": 1, "Niamey": 1, "Sahara": 1}
+    rows = {row["row"]: row for row in answer["rows"] if row["row"] != "group"}
+    assert rows["mean_unseen"]["scores"]["iou_water"] == answer["costs"][0]["score"]
+    assert (rows["mean"]["learned_from"], rows["mean_unseen"]["learned_from"]) == (3, 0)
     kano = {row["region"]: row["scores"] for row in answer["rows"] if row["row"] == "group"}["Kano"]
     theirs = next(r["scores"] for r in loro[1]["rows"] if (r["model"], r["region"]) == ("unet", "Kano"))
     assert kano == pytest.approx(theirs, abs=0.01)
+
+
+def test_a_bundle_that_goes_on_learning_is_told_of_what_it_knew(regions, loro, tmp_path):
+    bundle = loro[0] / "unet" / "fold-Kano"
+    words = ("evaluate", "loro", "--data", regions, *PLAIN, "--model", bundle, "--held-out", "Kano,Lagos")
+    small = ("--steps", "1", "--set", "batch_size=2", "--device", "cpu", "--no-figures")
+    answer = answered(*words, *small, "--out", tmp_path / "out")
+    assert "fold-Kano had learned from 1 of the 2 regions: Lagos." in answer["warning"]
+    result = tmp_path / "out" / "fold-Kano" / "fold-Lagos" / "result.json"
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"learned_from": []}))
+    assert "Lagos" in answered(*words, *small, "--out", tmp_path / "out")["warning"], "as an earlier version wrote it"
+
+
+def test_the_warning_is_the_first_thing_that_is_said(regions, loro, tmp_path):
+    out = tmp_path / "out"
+    words = ("evaluate", "loro", "--data", regions, *PLAIN, "--model", loro[0] / "unet" / "fold-Kano", "--no-train")
+    status, text, err = geoseg(*words, "--out", out)
+    assert status == 0, err
+    assert text.startswith("Warning: fold-Kano had learned from 3 of the 4 regions")
+    assert "accuracy_class_mean" in text
+    lines = (out / "table.md").read_text().splitlines()
+    assert lines[2].startswith("**Warning:**")
+    assert "mean water IoU of unseen regions (std)" in lines[4]
+    assert (out / "figures" / "regions.png").is_file()
 
 
 def test_a_split_is_judged_on_the_test_and_on_what_is_unseen(tmp_path):
@@ -160,6 +188,8 @@ def test_a_few_shot_curve_has_modes_draws_and_a_line_for_what_learns_nothing(reg
     assert (out / "figures" / "few-shot.png").is_file()
     drawn = json.loads((out / "unet-full" / "fold-Niamey-2-shots-1" / "result.json").read_text())["trained_on"]
     assert len(drawn) == 2
+    pairs = [(pair["first"], pair["second"], pair["block"], pair["units"]) for pair in answer["pairs"]]
+    assert pairs == [("unet frozen", "unet full", f"{shots} shots", "draw") for shots in (2, 3)], "one region, one chip"
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,19 @@ from geoseg.evaluation.report import as_csv, as_json, as_markdown, summary
 from geoseg.evaluation.table import scores_of, tabled
 
 CLASSES = ("dry", "water")
+WORSE, BETTER = [[50, 10], [20, 20]], [[55, 5], [5, 35]]
 MATRICES = st.tuples(*[st.tuples(st.integers(0, 40), st.integers(0, 40))] * 2)
 
 
-def fold(name: str, *chips: ChipRecord, label: str = "unet", shots: int = 0, repeat: int = 0) -> FoldRecord:
+def fold(
+    name: str,
+    *chips: ChipRecord,
+    label: str = "unet",
+    shots: int = 0,
+    repeat: int = 0,
+    learned_from: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> FoldRecord:
     costs = Costs(
         parameters=10,
         trainable=4,
@@ -45,9 +54,11 @@ def fold(name: str, *chips: ChipRecord, label: str = "unet", shots: int = 0, rep
         fold=name,
         shots=shots,
         repeat=repeat,
+        learned_from=learned_from,
         threshold_pct=50,
         chips=chips,
         costs=costs,
+        notes=notes,
     )
 
 
@@ -141,6 +152,116 @@ def test_a_few_shot_curve_is_over_draws_and_what_learns_nothing_is_there_once():
     assert [row.scores["iou_water"] for row in table.rows if row.label == "otsu"] == [pytest.approx(0.5)]
     assert {row.label: row.score for row in table.costs} == {"unet": pytest.approx(0.6), "otsu": pytest.approx(0.5)}
     assert not table.pairs
+
+
+def test_ways_to_fine_tune_are_compared_after_as_many_shots():
+    """Over draws, and over chips with the counts of all draws together."""
+    folds = [
+        fold("t", *(chip(f"c{n}", matrix) for n in range(7)), label=label, shots=shots, repeat=draw)
+        for label, matrix in (("unet frozen", WORSE), ("unet full", BETTER))
+        for shots in (2, 5)
+        for draw in range(1, 7)
+    ]
+    table = tabled("fewshot", folds, seed=0)
+    assert [(row.first, row.second, row.block, row.units) for row in table.pairs] == [
+        ("unet frozen", "unet full", f"{shots} shots", units) for shots in (2, 5) for units in ("draw", "chip")
+    ]
+    tests = [row.found.permutation for row in table.pairs[:2]]
+    assert [(test.pairs, test.p) for test in tests] == [(6, pytest.approx(2 / 2**6)), (7, pytest.approx(2 / 2**7))]
+    assert all(row.found.difference == pytest.approx(20 / 50 - 35 / 45) for row in table.pairs)
+    assert "Draws of the same number" in as_markdown(table)
+
+
+def judged(label: str, matrix, learned: str = "") -> list[FoldRecord]:
+    """A contender in the regions a to h, of which it knew some."""
+    return [
+        fold(
+            region,
+            *(chip(f"{region}{n}", matrix, region) for n in range(2)),
+            label=label,
+            learned_from=tuple(f"{region}{n}" for n in range(2) if region in learned),
+        )
+        for region in "abcdefgh"
+    ]
+
+
+def test_what_a_bundle_had_learned_from_is_marked_and_no_model_is_ranked_by_it():
+    known = fold("a", chip("a0", [[60, 0], [0, 40]], "a"), label="mine", learned_from=("a0",))
+    folds = [known, *judged("mine", WORSE)[1:4], *judged("otsu", BETTER)[:4], *judged("third", WORSE)[:4]]
+    table = tabled("loro", folds, seed=0)
+    rows = {(row.label, row.kind, row.name): row for row in table.rows}
+    assert [name for (label, _, name), row in rows.items() if label == "mine" and name and row.learned_from] == ["a"]
+    mean, unseen = rows["mine", "mean", ""], rows["mine", "mean_unseen", ""]
+    assert mean.scores["iou_water"] == pytest.approx((1 + 3 * 0.4) / 4)
+    assert (unseen.scores["iou_water"], unseen.units["iou_water"], unseen.chips) == (pytest.approx(0.4), 3, 6)
+    assert rows["otsu", "mean_unseen", ""].units["iou_water"] == 3, "the same regions for every model"
+    assert {row.label: row.score for row in table.costs} == {
+        "mine": pytest.approx(0.4),
+        "otsu": pytest.approx(35 / 45),
+        "third": pytest.approx(0.4),
+    }
+    scores = {row.label: row.u_score for row in table.costs}
+    assert scores["mine"] == pytest.approx(scores["third"]), "what it knew does not lift its U-Score"
+    assert all(row.left_out == (("a",) if "mine" in (row.first, row.second) else ()) for row in table.pairs)
+    tested = [row.found for row in table.pairs if (row.first, row.second, row.units) == ("mine", "otsu", "chip")]
+    assert [found.wilcoxon.pairs for found in tested] == [6]
+    text = as_markdown(table)
+    assert text.splitlines()[2].startswith("**Warning:** mine had learned from 1 of the 4 regions: a. ")
+    assert "over b, c, d, from which no model here had learned" in table.warning
+    assert "| a † " in text
+    assert text.count("Warning") == 1
+
+
+def test_bundles_that_leave_no_common_region_have_means_of_their_own_and_no_test():
+    table = tabled("loro", [*judged("one", WORSE, "abcdef"), *judged("two", BETTER, "gh")], seed=0)
+    units = {row.label: row.units["iou_water"] for row in table.rows if row.kind == "mean_unseen"}
+    assert units == {"one": 2, "two": 6}
+    assert not table.pairs
+    assert "nor U-Scores compare models" in table.warning
+    assert any("one and two" in note for note in table.notes if note.startswith("Not tested"))
+
+
+def test_a_bundle_that_knew_everything_is_ranked_by_what_it_knew_and_that_is_marked():
+    table = tabled("loro", judged("mine", WORSE, "abcdefgh"), seed=0)
+    assert {row.kind for row in table.rows} == {"group", "mean", "std", "all"}
+    assert table.costs[0].learned_from == 16
+    assert "| 0.400 † " in as_markdown(table).split("## Cost")[1]
+
+
+def test_part_of_a_region_spoils_it():
+    chips = [chip(f"{region}{n}", WORSE, region, "test") for region in "ab" for n in range(2)]
+    table = tabled("split", [fold("split", *chips, learned_from=("a1",))], seed=0)
+    assert "1 of the 2 regions: a (1 of 2 images)" in table.warning
+    row = next(row for row in table.rows if row.kind == "all_unseen")
+    assert (row.chips, row.learned_from) == (2, 0)
+
+
+def test_nothing_is_marked_where_nothing_was_known():
+    table = tabled("loro", judged("otsu", WORSE), seed=0)
+    assert table.warning == ""
+    assert {row.kind for row in table.rows} == {"group", "mean", "std", "all"}
+    assert "†" not in as_markdown(table) + summary(table)
+
+
+def test_a_note_is_said_once_whoever_it_is_of():
+    folds = [fold(name, chip(name, WORSE, name), label=label, notes=("Few.",)) for label in "xy" for name in "abcd"]
+    folds.append(fold("a", chip("a", WORSE, "a"), label="z", notes=("Few.",)))
+    assert tabled("loro", folds, seed=0).notes == ("x (4 folds), y (4 folds), z (a): Few.",)
+
+
+def test_what_is_averaged_over_chips_is_not_called_pixels():
+    scores, _, per_chip = as_markdown(tabled("loro", judged("otsu", WORSE), seed=0)).partition("## Per chip")
+    assert "| all pixels" in scores
+    assert "mean over chips" not in scores
+    assert "| mean over chips" in per_chip
+    assert "| all pixels" not in per_chip
+
+
+def test_the_table_begins_with_a_line_a_model():
+    lines = as_markdown(tabled("loro", [*judged("one", WORSE), *judged("two", BETTER)], seed=0)).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:6]]
+    assert cells[0] == ["model", "mean water IoU (std)", "regions", "train s", "score s"]
+    assert cells[2:] == [["one", "0.400 (0.000)", "8", "16", "4.0"], ["two", "0.778 (0.000)", "8", "16", "4.0"]]
 
 
 def test_two_models_are_compared_on_the_regions_and_on_the_chips_that_both_saw():

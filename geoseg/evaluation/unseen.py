@@ -1,0 +1,54 @@
+"""Which rows are of images that a bundle had learned from, and what may be said beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from geoseg.evaluation.rows import LEARNED, Block
+
+
+def with_unseen(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """The blocks with the groups that their second mean is over, where any bundle had learned from a group.
+
+    Where there is a group that no contender's bundle had learned from, every mean is over such groups, so that they
+    compare; else each is over the groups that are new to that contender.
+    """
+    found = []
+    for block in blocks:
+        rivals = [each for each in blocks if each.name == block.name]
+        taught = {name for each in rivals for name in each.learned_from}
+        if not taught or block.over == "draw":
+            found.append(block)
+            continue
+        common = all(set(each.groups) - taught for each in rivals)
+        known = taught if common else set(block.learned_from)
+        found.append(replace(block, unseen=tuple(name for name in block.groups if name not in known)))
+    return tuple(found)
+
+
+def warning_of(blocks: Sequence[Block]) -> str:
+    """One warning of all that bundles had learned from, or ""."""
+    told: dict[str, list[str]] = {}
+    for label in dict.fromkeys(block.label for block in blocks if block.learned_from):
+        what = _what([block for block in blocks if block.label == label])
+        told.setdefault(what, []).append(label)
+    if not told:
+        return ""
+    text = "; ".join(f"{', '.join(labels)} had learned from {what}" for what, labels in told.items())
+    text += f". Scores marked {LEARNED} say nothing of new images."
+    means = {block.unseen for block in blocks if block.unseen}
+    if len(means) == 1:
+        return f"{text} Means of unseen regions are over {', '.join(*means)}, from which no model here had learned."
+    if means:
+        text += " Means of unseen regions are over what is new to each model: neither they nor U-Scores compare models."
+    return text
+
+
+def _what(blocks: Sequence[Block]) -> str:
+    if blocks[0].over == "draw":
+        return "images that it is judged on"
+    regions = dict.fromkeys(name for block in blocks for name in block.groups)
+    known = {name: (count, len(block.groups[name])) for block in blocks for name, count in block.learned_from.items()}
+    names = [name if count == of else f"{name} ({count} of {of} images)" for name, (count, of) in known.items()]
+    return f"{len(known)} of the {len(regions)} regions: {', '.join(names)}"
