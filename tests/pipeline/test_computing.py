@@ -117,12 +117,39 @@ def tall(add_scene, tmp_path, network):
     return request
 
 
+HELD = """
+import sys, time
+from pathlib import Path
+from geoseg.cli.main import main
+from geoseg.products.work import WorkFolder
+
+gate, remembered = Path(sys.argv.pop(1)), WorkFolder.commit
+
+def commit(*what):
+    remembered(*what)
+    while gate.exists():
+        time.sleep(0.005)
+
+WorkFolder.commit = commit
+main()
+"""
+"""``geoseg`` that waits after each row of blocks while a file is there: the blow falls half-way on any machine."""
+
+
+def held(request, out, *more, **options):
+    """A command that is stopped half-way by the file ``gate`` beside its output, and that file."""
+    gate = out.with_name("gate")
+    gate.touch()
+    words = [sys.executable, "-c", HELD, str(gate), *request.command(out=out).split()[1:], *more, "-q"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return process, gate
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize(("blow", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_run_that_is_stopped_carries_on(tall, tmp_path, blow, status):
     out = tmp_path / "stopped"
-    words = [sys.executable, "-m", *tall.command(out=out).split(), "-q"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process, _ = held(tall, out)
     journal, deadline = out / NAME / "map" / "journal.json", time.monotonic() + 120
     while not journal.exists():
         assert process.poll() is None, process.communicate()
@@ -196,9 +223,9 @@ def otsu(tall, tmp_path):
 @pytest.mark.heavy
 def test_a_killed_worker_changes_nothing(otsu, tmp_path):
     out = tmp_path / "killed"
-    words = [sys.executable, "-m", *otsu.command(out=out).split(), "--workers", "2", "-q"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process, gate = held(otsu, out, "--workers", "2")
     os.kill(min(begun(process, out / NAME / "map" / "journal.json", workers=2)), signal.SIGKILL)
+    gate.unlink()
     said, _ = process.communicate(timeout=120)
     assert (process.returncode, said) == (0, "")
     assert same(out, tmp_path / "by-otsu")
@@ -208,8 +235,7 @@ def test_a_killed_worker_changes_nothing(otsu, tmp_path):
 def test_a_stop_leaves_no_process_and_nothing_half_written(otsu, tmp_path):
     """As a terminal does it: every process of the group gets the signal."""
     out = tmp_path / "stopped"
-    words = [sys.executable, "-m", *otsu.command(out=out).split(), "--workers", "2", "-q"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process, _ = held(otsu, out, "--workers", "2", start_new_session=True)
     pids = begun(process, out / NAME / "map" / "journal.json", workers=2)
     os.killpg(process.pid, signal.SIGINT)
     said, error = process.communicate(timeout=60)
