@@ -107,10 +107,10 @@ def test_killed_inside_a_fold_it_goes_on_to_the_same_numbers(regions, tmp_path):
         return subprocess.Popen([sys.executable, *program, *map(str, words), str(out)], env=os.environ | ALONE)
 
     unhurt, killed = started("-m", "geoseg", out=whole.parent), started("-c", DYING, out=parts.parent)
-    assert (unhurt.wait(timeout=240), killed.wait(timeout=240)) == (0, -signal.SIGKILL)
+    assert (unhurt.wait(timeout=900), killed.wait(timeout=900)) == (0, -signal.SIGKILL)
     done = (parts / "fold-Kano" / "result.json").stat().st_mtime_ns
     assert not (parts / "fold-Lagos" / "card.yaml").exists()
-    assert started("-m", "geoseg", out=parts.parent).wait(timeout=240) == 0
+    assert started("-m", "geoseg", out=parts.parent).wait(timeout=900) == 0
     assert (parts / "fold-Kano" / "result.json").stat().st_mtime_ns == done, "a finished fold was done again"
     for fold in ("fold-Kano", "fold-Lagos"):
         mine, theirs = (load_file(out / fold / "weights.safetensors") for out in (parts, whole))

@@ -65,11 +65,11 @@ def test_killed_and_resumed_it_comes_to_the_same_numbers(folder, tmp_path):
         return subprocess.Popen([sys.executable, *map(str, command)], env=environment)
 
     killed, unhurt = started("-c", DYING, *words, parts), started("-m", "geoseg", *words, whole)
-    assert (killed.wait(timeout=240), unhurt.wait(timeout=240)) == (-signal.SIGKILL, 0)
+    assert (killed.wait(timeout=900), unhurt.wait(timeout=900)) == (-signal.SIGKILL, 0)
     assert not (parts / CARD).exists()
     status, _, err = geoseg(*words, parts)
     assert status == 1 and "--resume" in err
-    assert started("-m", "geoseg", *words, parts, "--resume").wait(timeout=240) == 0
+    assert started("-m", "geoseg", *words, parts, "--resume").wait(timeout=900) == 0
     assert same_weights(parts, whole)
 
 
