@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.catalog.cards import BEFORE, ModelCard, cards
+from geoseg.catalog.cards import BEFORE, ModelCard, cards, shipped
 from geoseg.catalog.sensors import sensor, sensors
+from geoseg.models.bundle import WEIGHTS, sha256_of
 from geoseg.models.inference import Predictor
-from geoseg.models.registry import MODULES
+from geoseg.models.registry import MODULES, load_model
 
 NAMES = sorted(cards())
 FIXED_BANDS = [name for name in NAMES if cards()[name].family != "cnn"]
@@ -36,7 +37,7 @@ def test_every_sensors_default_model_reads_that_sensor():
         assert name in cards()[record.default_model].sensors
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if cards()[name].family != "classical"])
+@pytest.mark.parametrize("name", [name for name in NAMES if cards()[name].family != "classical" and not shipped(name)])
 def test_a_network_without_weights_says_where_they_come_from(name):
     assert cards()[name].weights_from
     assert cards()[name].parameters_m
@@ -77,3 +78,20 @@ def test_scores_are_what_the_model_scores(data, name, claim, value):
     water, truth = (predictor.probability(pixels[None, None])[0] >= 0.5) & seen, (label == 1) & seen
     assert (water & truth).sum() / (water | truth).sum() == pytest.approx(value, abs=0.006)
     assert predictor.findings()["threshold_from"] == ("default" if by_default else "tiles")
+
+
+def test_what_ships_is_small_loads_and_tells_the_plain_truth():
+    folders = [folder for name in NAMES if (folder := shipped(name))]
+    assert folders
+    sizes = [(folder / WEIGHTS).stat().st_size for folder in folders]
+    assert max(sizes) <= 12e6
+    assert sum(sizes) <= 40e6
+    for folder in folders:
+        model = load_model(folder.name)
+        card = model.card
+        assert card.training_data, folder.name
+        assert "icence" in " ".join(card.training_data)
+        assert any("held out" in name or "test" in name for name in card.scores), folder.name
+        assert len(card.limits) >= 3
+        assert card.training.recipe
+        assert sha256_of(folder / WEIGHTS) == card.sha256

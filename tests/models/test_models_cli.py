@@ -48,9 +48,13 @@ def answer(capsys, *arguments: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
+SHIPPED = {"flood-s1", "flood-s2", "buildings-rgb"}
+
+
 def test_list_names_every_model_with_its_size_and_where_its_weights_are(capsys):
     rows = {row["name"]: row for row in answer(capsys, "list")["models"]}
-    assert rows.keys() == NETWORKS | BASELINES == cards().keys()
+    assert rows.keys() == NETWORKS | BASELINES | SHIPPED == cards().keys()
+    assert {rows[name]["weights"] for name in SHIPPED} == {"here"}
     assert rows["otsu"]["weights"] == "none needed"
     assert rows["unet"]["weights"] == "train"
     assert rows["clay-v1.5"]["weights"] == "fetch encoder"
