@@ -48,7 +48,7 @@ def answer(capsys, *arguments: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-SHIPPED = {"flood-s1", "flood-s2", "buildings-rgb"}
+SHIPPED = {"flood-s1", "flood-s2", "flood-planetscope", "buildings-rgb"}
 
 
 def test_list_names_every_model_with_its_size_and_where_its_weights_are(capsys):

@@ -208,7 +208,7 @@ def test_rice_under_water_is_a_trap_for_radar():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--sensor", "aerial"), "red, green and blue, which no model of geoseg's own reads"),
+        (("--sensor", "aerial"), "red, green and blue, in which no model of geoseg's finds water"),
         (("--sensor", "radar"), "The demo maps s1, s2, planetscope, not 'radar'"),
         (("--region", "urbn"), "Did you mean urban"),
     ],
