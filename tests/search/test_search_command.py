@@ -16,7 +16,7 @@ from geoseg.errors import BadAreaError, BadOptionError, NoScenesError
 
 app = typer.Typer()
 app.command()(scenes)
-BOX = ["--bbox", "8.2,11.2,8.6,11.6", "--sensor", "s2"]
+BOX = ["--bbox", "8.2,11.2,8.6,11.6", "--sensor", "s2", "--model", "mndwi"]
 
 
 @pytest.fixture
