@@ -261,7 +261,9 @@ class Request:
             UsageError: What was written cannot be.
         """
         if not date or not sensor:
-            raise BadOptionError(f"{'--sensor' if date else '--date'} is missing. See --help for examples.")
+            missing = [flag for flag, value in (("--date", date), ("--sensor", sensor)) if not value]
+            missing = ["an area (--bbox W,S,E,N or --aoi FILE)"] * (bbox is None and aoi is None) + missing
+            raise BadOptionError(f"Missing: {', '.join(missing)}. See --help for examples.")
         if (bbox is None) == (aoi is None):
             raise BadAreaError("Give an area: either --bbox W,S,E,N or --aoi FILE, not both.")
         area = Area.from_bbox(bbox) if bbox is not None else Area.from_file(str(aoi))

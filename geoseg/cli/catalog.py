@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXIT_FAULTS, EXIT_SOME_REFUSED = 1, 3
 NOTHING_SEEN = "every pixel of it is nodata or NaN: a map of it will say not observed everywhere."
-FIRST_MAP = Path("my-first-map")
+FIRST_MAP = Path("my-own-map")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -224,10 +224,8 @@ def _print_added(added: Added) -> None:
         typer.echo(f"Note on {ids[0] if len(ids) == 1 else f'{len(ids)} items'}: {note}.")
     replaced = f", {len(added.replaced)} of them anew" if added.replaced else ""
     refused = f"; {len(added.refused)} refused" if added.refused else ""
-    typer.echo(
-        f"Added {len(added.items)} items{replaced}{refused}. The catalogue holds {added.total}: "
-        f"{added.folder}/catalog.json"
-    )
+    count = "1 item" if len(added.items) == 1 else f"{len(added.items)} items"
+    typer.echo(f"Added {count}{replaced}{refused}. The catalogue holds {added.total}: {added.folder}/catalog.json")
     _print_first_map(added)
 
 

@@ -130,7 +130,7 @@ def test_add_ends_with_a_map_command_that_works_as_printed(chips, tmp_path, caps
     with pytest.raises(SystemExit) as ended:
         whole([*words[1:], "-q"])
     assert ended.value.code in (0, None)
-    assert (tmp_path / "my-first-map/flood.tif").is_file()
+    assert (tmp_path / "my-own-map/flood.tif").is_file()
 
 
 def test_scenes_that_lie_apart_are_not_mapped_as_one(made, backscatter, tmp_path, capsys):

@@ -146,3 +146,10 @@ def test_the_command_repeats_the_request():
     assert words[words.index("--before") + 1] == "2023-12-01"
     assert words.count("--yes") == 1
     assert "--composite" not in words
+
+
+def test_everything_that_is_missing_is_named_at_once():
+    with pytest.raises(BadOptionError, match=r"Missing: an area .*, --date, --sensor\."):
+        Request.of(date=None, sensor=None)
+    with pytest.raises(BadOptionError, match=r"Missing: --sensor\."):
+        Request.of(date="2024-05-01", sensor="", bbox="1,2,3,4")
