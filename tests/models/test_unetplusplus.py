@@ -109,7 +109,8 @@ def test_a_predictor_answers_with_the_level_it_is_pruned_to(tmp_path):
     assert all(np.abs(a - b).max() > 1e-4 for n, a in enumerate(answers) for b in answers[:n])
     module.eval().prune_to(2)
     with torch.inference_mode():
-        assert torch.equal(torch.from_numpy(answers[2]), module(torch.from_numpy(chips))[:, 0].sigmoid())
+        level_2 = module(torch.from_numpy(chips))[:, 0].sigmoid()
+    assert torch.allclose(torch.from_numpy(answers[2]), level_2, atol=1e-5)  # the predictor's is folded
 
 
 def test_only_a_nest_is_pruned():
