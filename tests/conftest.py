@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -15,6 +16,9 @@ LOCAL = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
 # a busy machine is no fault of a property; CI tries the same examples every time, a person's machine new ones
 hypothesis.settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("any machine")
+
+# a shell's background job is born deaf to Ctrl-C, and so would be every command that a test stops
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

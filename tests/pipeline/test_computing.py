@@ -118,12 +118,11 @@ def tall(add_scene, tmp_path, network):
 
 
 HELD = """
-import signal, sys, time
+import sys, time
 from pathlib import Path
 from geoseg.cli.main import main
 from geoseg.products.work import WorkFolder
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
 gate, remembered = Path(sys.argv.pop(1)), WorkFolder.commit
 
 def commit(*what):
