@@ -47,7 +47,7 @@ class Preview:
         title: Place, or area, in a few words.
         caption: Date, scenes, model: one or two lines.
         imagery_title: What the imagery is: ``true colour``, ``VV, dB``.
-        notes: What must not be overlooked, one sentence each; the first two are printed.
+        notes: What must not be overlooked, one sentence each; the first three are printed.
         simulated: The imagery is simulated, and the picture says so.
     """
 
@@ -118,7 +118,7 @@ def _draw(preview: Preview) -> Figure:
     frame = Frame.of(preview.geobox)
     stacked = frame.aspect > WIDE
     width, height = _panel_size(frame.aspect, stacked=stacked)
-    notes = preview.notes[:2]
+    notes = preview.notes[:3]
     foot = FOOT + 0.2 * len(notes)
     size = (
         2 * MARGIN + width * (1 if stacked else 2) + (0 if stacked else GAP),
