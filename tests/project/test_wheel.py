@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -49,11 +50,17 @@ def test_the_wheel_holds_facts_and_no_imagery(wheel):
     assert not [name for name in names if name.endswith((".tif", ".png", ".jp2", ".webp", ".parquet"))]
 
 
+@pytest.fixture
+def venv(tmp_path):
+    """A place for a new environment, gone afterwards: it takes several gigabytes."""
+    yield tmp_path / "venv"
+    shutil.rmtree(tmp_path / "venv", ignore_errors=True)
+
+
 @pytest.mark.heavy
 @pytest.mark.timeout(900)
-def test_a_fresh_installation_maps_the_demo(wheel, tmp_path):
+def test_a_fresh_installation_maps_the_demo(wheel, venv, tmp_path):
     """A new environment with the declared dependencies, at the versions of constraints.txt, and nothing else."""
-    venv = tmp_path / "venv"
     run(sys.executable, "-m", "venv", venv, cwd=tmp_path)
     constraints = ("-c", ROOT / "constraints.txt")
     run(venv / "bin" / "python", "-m", "pip", "install", "--quiet", *constraints, wheel, cwd=tmp_path)
