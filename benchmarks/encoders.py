@@ -3,6 +3,7 @@
     python tests/models/encoders/install_oracles.py
     python benchmarks/encoders.py                # every case, each in a process of its own
     python benchmarks/encoders.py clay-large     # one of them
+    python benchmarks/encoders.py --device cuda --batch 8     # where there is a GPU: CUDA graphs, and autocast for bf16
 
 Each round runs every variant once; the fastest round of each counts, and ratios are what to read: absolute times carry
 the noise of the machine. Weights are random (speed does not depend on them); the difference is from the published
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "models" / "encoders"))
 
 WAVES = (0.493, 0.56, 0.665, 0.842, 1.61, 2.19)
+BATCH = 1
 Run = Callable[[Tensor], Tensor]
 
 
@@ -46,13 +48,18 @@ def copies(
 ) -> dict[str, Run]:
     """Our network, prepared for each backend; ``run`` picks what is timed of it."""
     from geoseg.models.encoders.prepare import prepare_for_inference
+    from geoseg.models.graphed import Graphed
+    from geoseg.models.wrapped import InBfloat16
 
     made: dict[str, Run] = {}
     for backend in ("exact", "bf16"):
         network = make()
-        done = prepare_for_inference(network, chip, backend=backend)
+        done = prepare_for_inference(network, chip, backend="exact" if chip.is_cuda else backend)
         print(f"  {backend}: {'; '.join(done.steps)}", *done.refused, file=sys.stderr)
-        made[f"geoseg {backend}"] = run(network)
+        asked = run(network)
+        if chip.is_cuda:  # as geoseg.models.prepare does with a whole network
+            asked = Graphed(InBfloat16(asked) if backend == "bf16" else asked)
+        made[f"geoseg {backend}"] = asked
     return made
 
 
@@ -77,9 +84,9 @@ def clay_large() -> Case:
     options = {"wavelengths_um": WAVES, "gsd_m": 10.0, "decoder": "pixelshuffle", "frozen": True}
     plain = build("clay-v1.5", len(WAVES), 2, **options).eval()
     plain.encoder.load_state_dict(theirs.state_dict())
-    chip = torch.randn(1, len(WAVES), 256, 256)
+    chip = torch.randn(BATCH, len(WAVES), 256, 256)
     head, notes = plain.decoder, counted(plain)
-    facts = {"time": torch.zeros(1, 4), "latlon": torch.zeros(1, 4)}
+    facts = {"time": torch.zeros(BATCH, 4), "latlon": torch.zeros(BATCH, 4)}
     facts |= {"gsd": torch.tensor(10.0), "waves": torch.tensor(WAVES)}
 
     def published(x: Tensor) -> Tensor:
@@ -104,7 +111,7 @@ def clay_head() -> Case:
     with torch.no_grad():
         folded.fold()
     return Case(
-        torch.randn(1, 1024, 32, 32),
+        torch.randn(BATCH, 1024, 32, 32),
         {"plain": lambda x: head.tail(head.mix(x)), "geoseg fused": lambda x: folded.tail(folded.mix(x))},
         counted(head),
     )
@@ -127,7 +134,7 @@ def _dofa(size: str, depth: int) -> Case:
 
     theirs = getattr(torchgeo_dofa, f"dofa_{size}_patch16_224")(num_classes=0).eval()
     weights = theirs.state_dict()
-    chip = torch.randn(1, len(WAVES), 224, 224)
+    chip = torch.randn(BATCH, len(WAVES), 224, 224)
 
     def ours() -> nn.Module:
         network = build(f"dofa-{size}", len(WAVES), wavelengths_um=WAVES, decoder="linear")
@@ -162,7 +169,7 @@ def _prithvi(name: str, width: int, depth: int, heads: int, patch: int) -> Case:
     theirs.eval()
     weights = theirs.state_dict()
     weights.pop("pos_embed")
-    chip = torch.randn(1, 6, 224, 224)
+    chip = torch.randn(BATCH, 6, 224, 224)
 
     def ours() -> nn.Module:
         network = build(name, 6, decoder="linear", norm_epsilon=1e-5)
@@ -196,6 +203,8 @@ def measured(case: Case, rounds: int) -> dict[str, dict[str, float]]:
             for name, run in case.variants.items():
                 start = time.perf_counter()
                 run(case.chip)
+                if case.chip.is_cuda:
+                    torch.cuda.synchronize()
                 best[name] = min(best[name], time.perf_counter() - start)
         peaks = {name: forward_mib(run, case.chip) for name, run in case.variants.items()}
     first = next(iter(outputs.values()))
@@ -210,7 +219,12 @@ def measured(case: Case, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def forward_mib(run: Run, chip: Tensor) -> float:
-    """Memory that one forward takes over what is there before it, as Linux counts resident pages."""
+    """Memory that one forward takes over what is there before it: of the GPU, or resident pages as Linux counts them."""
+    if chip.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run(chip)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
     libc = ctypes.CDLL(None)
     libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the highest so far
@@ -225,10 +239,13 @@ def resident(key: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
 
 
-def one(name: str, rounds: int) -> None:
+def one(name: str, rounds: int, device: str, batch: int) -> None:
     """Run one case here and print it as JSON."""
-    case = CASES[name]()
-    rows = measured(case, rounds)
+    global BATCH
+    BATCH = batch
+    with torch.device(device):
+        case = CASES[name]()
+        rows = measured(case, rounds)
     print(json.dumps({"case": name, "rows": rows, "notes": case.notes}))
 
 
@@ -246,24 +263,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", choices=[*CASES, []], help="default: all")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=1, help="chips in a forward")
     parser.add_argument("--json", action="store_true", help="run the one case here and print JSON")
     given = parser.parse_args()
     if given.json:
-        one(given.cases[0], given.rounds)
+        one(given.cases[0], given.rounds, given.device, given.batch)
         return
-    print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n"
-    )
+    machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    if given.device != "cpu":
+        machine = torch.cuda.get_device_name(given.device)
+    print(f"{machine}, torch {torch.__version__}, {given.batch} chips in a forward\n")
     print("| case | variant | seconds | chips/s | ratio | off | forward, MiB | |\n|---|---|---|---|---|---|---|---|")
     for name in given.cases or CASES:
         command = [sys.executable, __file__, name, "--json", "--rounds", str(given.rounds)]
+        command += ["--device", given.device, "--batch", str(given.batch)]
         done = json.loads(
             subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
         )
         first = next(iter(done["rows"].values()))["seconds"]
         for variant, row in done["rows"].items():
             notes = done["notes"] if row["seconds"] == first else ""
-            speed = f"{row['seconds']:.3f} | {1 / row['seconds']:.2f} | {first / row['seconds']:.2f}"
+            speed = f"{row['seconds']:.3f} | {given.batch / row['seconds']:.2f} | {first / row['seconds']:.2f}"
             print(f"| {name} | {variant} | {speed} | {row['off']:.1e} | {row['mib']:.0f} | {notes} |", flush=True)
     imports()
 

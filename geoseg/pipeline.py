@@ -167,7 +167,12 @@ def map_flood(
     """
     compute, out, clock = compute or Compute(), Path(out), Clock()
     check_out(out, overwrite=overwrite)
-    predictor = Predictor.of(request.model or sensor(request.sensor).default_model, compute.device, prune=request.prune)
+    predictor = Predictor.of(
+        request.model or sensor(request.sensor).default_model,
+        compute.device,
+        prune=request.prune,
+        precision=request.precision,
+    )
     sight = look(request, predictor.card, report)
     reference = permanent_water(request, sight.grid)
     clock.lap("search")

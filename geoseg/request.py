@@ -194,6 +194,8 @@ class Request:
         reference_water: Name of a reference-water collection, a raster or vector file, or None.
         before: Dates before the flood: water seen then is permanent water, and change models read them.
         prune: Level 1..4 that a U-Net++ answers with, running nothing deeper; None: as its card says.
+        precision: ``32``, or ``bf16``: a network computed in bfloat16, faster on GPUs and on CPUs that know it, and
+            off by a little.
         allow_large: The person has said yes to a map over the size limit.
     """
 
@@ -210,6 +212,7 @@ class Request:
     reference_water: str | None = option("--reference-water")
     before: Dates | None = option("--before")
     prune: int | None = option("--prune")
+    precision: Literal["32", "bf16"] = option("--precision", "32")
     allow_large: bool = option("--yes", False)
 
     def __post_init__(self) -> None:
@@ -231,6 +234,8 @@ class Request:
             raise BadOptionError(f"--max-cloud is a percentage 0..100, not {self.max_cloud_pct}.")
         if self.prune is not None and not 1 <= self.prune <= 4:
             raise BadOptionError(f"--prune is a level 1..4 of a U-Net++, not {self.prune}.")
+        if self.precision not in ("32", "bf16"):
+            raise BadOptionError(f"--precision is 32 or bf16, not {self.precision!r}.")
         if self.composite not in ("nearest", "median"):
             raise BadOptionError(f"--composite is nearest or median, not {self.composite!r}.")
         if self.before is not None and self.before.last >= self.dates.first:

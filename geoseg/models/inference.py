@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
 
     from geoseg.models.network import NetworkModel
 
+Precision = Literal["32", "bf16"]
+
 STRIP_PX = 2**16
 """Pixels whose probability is computed at a time, within the processor's cache."""
-
 
 PROBE_PX = 64
 """Side of the chip on which a network made faster is compared with the plain one."""
@@ -50,13 +53,17 @@ def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
     import torch  # here, and not above: models that compute with numpy map without it
 
     with torch.inference_mode():
-        logits = model.logits(chips)
-        probability = logits[:, 0].sigmoid_() if logits.shape[1] == 1 else 1.0 - logits.softmax(dim=1)[:, 0]
-        for band in chips.pixels.unbind(1):
-            hidden = band.isnan()
-            if hidden.any():
-                probability.masked_fill_(hidden.to(probability.device), torch.nan)
-        return probability
+        return probability_of(model.logits(chips), chips.pixels)
+
+
+def probability_of(logits: Tensor, pixels: Tensor) -> Tensor:
+    """What :func:`water_probability` gives, of logits (batch, class, y, x) and of the pixels on the same device."""
+    import torch
+
+    probability = logits[:, 0].sigmoid_() if logits.shape[1] == 1 else 1.0 - logits.softmax(dim=1)[:, 0]
+    for band in pixels.unbind(1):
+        probability.masked_fill_(band.isnan(), torch.nan)
+    return probability
 
 
 def array_probability(model: ArrayModel, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,6 +106,7 @@ class Predictor:
         fingerprint: sha256 of a bundle's card, which holds that of its weights; "" for a model by name. A worker whose
             folder holds another bundle refuses it.
         prune: Level that a U-Net++ answers with; None: as its card says.
+        precision: ``32``, or ``bf16``: a network's convolutions and matrix products in bfloat16.
         survey: Statistics of the whole scene that the model's threshold was chosen from; None: it chooses none.
         gsd_m: Ground sampling in metres, for models that ask.
         time: Acquisition, UTC.
@@ -109,24 +117,27 @@ class Predictor:
     device: str = "cpu"
     fingerprint: str = ""
     prune: int | None = None
+    precision: Precision = "32"
     survey: Survey | None = None
     gsd_m: float | None = None
     time: datetime | None = None
     latlon: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, model: str | Path, device: str = "cpu", *, prune: int | None = None) -> Predictor:
+    def of(
+        cls, model: str | Path, device: str = "cpu", *, prune: int | None = None, precision: Precision = "32"
+    ) -> Predictor:
         """The predictor of a model by name, or of a bundle as it stands in its folder now.
 
         Raises:
             ModelError: As :func:`geoseg.models.registry.load_model`, at once and not on a worker.
             UnknownNameError: No such model.
-            BadOptionError: ``prune`` for a model without levels.
+            BadOptionError: ``prune`` for a model without levels, or ``precision`` for one that is no network.
         """
-        predictor = cls(str(model), device, prune=prune)
+        predictor = cls(str(model), device, prune=prune, precision=precision)
         if (Path(model) / "card.yaml").is_file():
             folder = Path(model).resolve()
-            predictor = cls(str(folder), device, _fingerprint(folder), prune)
+            predictor = replace(predictor, model=str(folder), fingerprint=_fingerprint(folder))
         predictor.load()
         return predictor
 
@@ -175,10 +186,38 @@ class Predictor:
             return array_probability(model, chips)
         import torch
 
-        pixels = torch.from_numpy(np.ascontiguousarray(chips))
-        known = Chips(pixels, model.card.bands, gsd_m=self.gsd_m, time=self.time, latlon=self.latlon)
-        probability: NDArray[np.float32] = water_probability(model, known).cpu().numpy()
+        probability: NDArray[np.float32] = water_probability(
+            model, self._chips(torch.from_numpy(np.ascontiguousarray(chips)))
+        ).numpy()
         return probability
+
+    def probabilities(self, batches: Iterable[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
+        """What :meth:`probability` gives of each batch, for a network: the next one travels while one computes.
+
+        Args:
+            batches: float32 (n, band, y, x), n up to ``size``.
+            size: Chips that go through the network at once, where a batch has fewer too.
+        """
+        import torch
+
+        from geoseg.models.lanes import Lanes
+
+        model = cast("NetworkModel", self.load())
+
+        def ask(pixels: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return probability_of(model.logits_there(self._chips(pixels)), pixels)
+
+        def checked() -> Iterator[NDArray[np.float32]]:
+            for batch in batches:
+                check_pixels(batch, model.card)
+                yield batch
+
+        for shape, group in groupby(checked(), key=lambda batch: batch.shape[1:]):
+            yield from Lanes(ask, (size, *shape), model.device).answers(group)
+
+    def _chips(self, pixels: Tensor) -> Chips:
+        return Chips(pixels, self.card.bands, gsd_m=self.gsd_m, time=self.time, latlon=self.latlon)
 
 
 class _Models:
@@ -188,10 +227,10 @@ class _Models:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._loaded: OrderedDict[tuple[str, str, str, int | None, Survey | None], SegmentationModel] = OrderedDict()
+        self._loaded: OrderedDict[Predictor, SegmentationModel] = OrderedDict()
 
     def get(self, predictor: Predictor) -> SegmentationModel:
-        key = (predictor.model, predictor.device, predictor.fingerprint, predictor.prune, predictor.survey)
+        key = replace(predictor, gsd_m=None, time=None, latlon=None)  # of the scene, not of the model
         with self._lock:
             if key not in self._loaded:
                 self._loaded[key] = self._load(predictor)
@@ -214,7 +253,9 @@ class _Models:
         if predictor.prune is not None:
             _prune(model, predictor.prune)
         if getattr(model, "module", None) is not None:
-            _prepare(cast("NetworkModel", model))
+            _prepare(cast("NetworkModel", model), predictor.precision)
+        elif predictor.precision != "32":
+            raise BadOptionError(f"--precision {predictor.precision} is for networks, and {model.card.name} is none.")
         return model
 
 
@@ -233,15 +274,21 @@ def _prune(model: SegmentationModel, level: int) -> None:
     prune_to(level)
 
 
-def _prepare(model: NetworkModel) -> None:
-    """Make a network faster in the same way wherever it runs."""
+def _prepare(model: NetworkModel, precision: Precision) -> None:
+    """Make a network faster in the same way wherever it runs; on a GPU, replayed as a CUDA graph."""
     import torch
 
+    from geoseg.models.graphed import Graphed
     from geoseg.models.prepare import prepare_alike
+    from geoseg.models.wrapped import InBfloat16
 
     side = min(model.card.chip_px or PROBE_PX, PROBE_PX)
     probe = torch.randn((1, len(model.card.bands), side, side), generator=torch.Generator().manual_seed(0))
     model.module = prepare_alike(model.module, probe.to(model.device))
+    if precision == "bf16":
+        model.module = InBfloat16(model.module)
+    if model.device.type == "cuda":
+        model.module = Graphed(model.module)
 
 
 def _fingerprint(folder: Path) -> str:

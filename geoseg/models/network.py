@@ -44,7 +44,11 @@ class NetworkModel:
     def logits(self, chips: Chips) -> Tensor:
         """See :class:`geoseg.models.protocol.SegmentationModel`; on the CPU, wherever the network computes."""
         check_chips(chips, self.card)
-        return self._asked(chips, self.normalised(chips.pixels.to(self.device))).float().cpu()
+        return self.logits_there(chips).cpu()
+
+    def logits_there(self, chips: Chips) -> Tensor:
+        """The same, where the network computes, of chips that were checked."""
+        return self._asked(chips, self.normalised(chips.pixels.to(self.device))).float()
 
     @property
     def affine(self) -> tuple[Tensor, Tensor]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
+from geoseg.errors import BadOptionError
 from geoseg.models.decoders.network import SegmentationNetwork
 from geoseg.models.encoders.prepare import Backend, Prepared
 from geoseg.models.encoders.prepare import prepare_for_inference as prepare_foundation
+from geoseg.models.graphed import Graphed
+from geoseg.models.wrapped import InBfloat16
 
 
 def prepare_for_inference(
@@ -18,7 +23,8 @@ def prepare_for_inference(
 
     ``exact`` differs from the plain network by less than 1e-5 of its largest logit on ``probe``, and falls back where
     it does not. ``bf16`` and ``int8`` (foundation encoders only) are approximate, by as much as the record says.
-    Nothing global is switched: no matmul precision, no thread count.
+    Nothing global is switched: no matmul precision, no thread count. On a GPU the result is replayed as a CUDA graph,
+    under inference, for chips of a size it has met (:class:`geoseg.models.graphed.Graphed`).
 
     What is faster is measured here and now, so two machines may choose differently, and then differ by rounding.
 
@@ -29,14 +35,31 @@ def prepare_for_inference(
         backend: See above.
 
     Raises:
-        BadOptionError: ``int8`` for a convolutional network.
+        BadOptionError: ``int8`` for a convolutional network, or on a GPU.
     """
+    if probe.is_cuda and backend == "int8":
+        raise BadOptionError("int8 is for CPUs. Choose exact or bf16 on a GPU.")
     if isinstance(network, SegmentationNetwork):
-        faster = copy.deepcopy(network)
-        return faster, prepare_foundation(faster, probe, backend=backend)
-    from geoseg.models.cnn.prepare import prepare_cnn
+        faster, prepared = _foundation(network, probe, backend)
+    else:
+        from geoseg.models.cnn.prepare import prepare_cnn
 
-    return prepare_cnn(network, probe, backend)
+        faster, prepared = prepare_cnn(network, probe, backend)
+    if not probe.is_cuda:
+        return faster, prepared
+    return Graphed(faster), replace(prepared, steps=(*prepared.steps, "CUDA graph"))
+
+
+def _foundation(network: SegmentationNetwork, probe: Tensor, backend: Backend) -> tuple[nn.Module, Prepared]:
+    faster = copy.deepcopy(network)
+    if not (probe.is_cuda and backend == "bf16"):
+        return faster, prepare_foundation(faster, probe, backend=backend)
+    prepared = prepare_foundation(faster, probe)
+    half = InBfloat16(faster)  # on a GPU attention and the decoder gain from it too, not only the linear layers
+    with torch.inference_mode():
+        plain = network.eval()(probe)
+        off = float((half(probe) - plain).abs().max()) / (float(plain.abs().max()) or 1.0)
+    return half, replace(prepared, backend="bf16", steps=(*prepared.steps, "bfloat16"), difference=off)
 
 
 def prepare_alike(network: nn.Module, probe: Tensor) -> nn.Module:

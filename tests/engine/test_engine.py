@@ -143,6 +143,18 @@ def test_neither_chunks_nor_batches_nor_threads_change_the_map(
     assert same(mapped(executor, work, tmp_path_factory.mktemp("cut")), serial)
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_batches_in_lanes_as_for_a_gpu_give_the_map(cube, unet, serial, tmp_path, monkeypatch, batch):
+    monkeypatch.setattr(Predictor, "on_cpu", False)
+    work = work_of(cube, unet)
+    work = Work(work.plan, work.imagery, work.predictor, batch)
+    laned = mapped(Here(), work, tmp_path)
+    assert (laned[SOURCE] == serial[SOURCE]).all()
+    assert ((laned[PROBABILITY] == 255) == (serial[PROBABILITY] == 255)).all()
+    off = np.abs(laned[PROBABILITY].astype(int) - serial[PROBABILITY])
+    assert off.max() <= 1  # another batch sums in another order
+
+
 def test_a_stopped_run_carries_on_to_the_same_bytes(cube, unet, serial, tmp_path):
     work = work_of(cube, unet)
 

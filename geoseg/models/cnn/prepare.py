@@ -14,24 +14,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from geoseg.errors import BadOptionError
 from geoseg.models.decoders.blocks import SteadyBatchNorm
 from geoseg.models.encoders.prepare import EXACT, WORTH_IT, Backend, Prepared
+from geoseg.models.wrapped import InBfloat16
 
 ROUNDS = 4
 PLAIN = {nn.BatchNorm2d, SteadyBatchNorm}
 """Batch normalisations that do nothing else; timm's carry an activation."""
-
-
-class InBfloat16(nn.Module):
-    """A network whose convolutions and matrix products are computed in bfloat16; the logits are float32."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """As the network's."""
-        with torch.autocast(x.device.type, torch.bfloat16):
-            logits: Tensor = self.network(x)
-        return logits.float()
 
 
 def prepare_cnn(network: nn.Module, probe: Tensor, backend: Backend) -> tuple[nn.Module, Prepared]:
