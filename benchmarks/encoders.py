@@ -30,7 +30,6 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "models" / "encoders"))
 
 WAVES = (0.493, 0.56, 0.665, 0.842, 1.61, 2.19)
-BATCH = 1
 Run = Callable[[Tensor], Tensor]
 
 
@@ -74,7 +73,7 @@ def counted(network: nn.Module) -> str:
     return f"{total:.1f}M parameters, {trainable:.1f}M trainable"
 
 
-def clay_large() -> Case:
+def clay_large(batch: int) -> Case:
     """Clay v1.5 with its own head at 256 px, as the paper used it (the encoder frozen)."""
     import oracles
 
@@ -84,9 +83,9 @@ def clay_large() -> Case:
     options = {"wavelengths_um": WAVES, "gsd_m": 10.0, "decoder": "pixelshuffle", "frozen": True}
     plain = build("clay-v1.5", len(WAVES), 2, **options).eval()
     plain.encoder.load_state_dict(theirs.state_dict())
-    chip = torch.randn(BATCH, len(WAVES), 256, 256)
+    chip = torch.randn(batch, len(WAVES), 256, 256)
     head, notes = plain.decoder, counted(plain)
-    facts = {"time": torch.zeros(BATCH, 4), "latlon": torch.zeros(BATCH, 4)}
+    facts = {"time": torch.zeros(batch, 4), "latlon": torch.zeros(batch, 4)}
     facts |= {"gsd": torch.tensor(10.0), "waves": torch.tensor(WAVES)}
 
     def published(x: Tensor) -> Tensor:
@@ -101,7 +100,7 @@ def clay_large() -> Case:
     return Case(chip, {"claymodel": published, **copies(ours, chip)}, notes)
 
 
-def clay_head() -> Case:
+def clay_head(batch: int) -> Case:
     """Clay's head alone, on 32x32 cells."""
     from geoseg.models.decoders.pixelshuffle import PixelShuffleDecoder
 
@@ -111,30 +110,30 @@ def clay_head() -> Case:
     with torch.no_grad():
         folded.fold()
     return Case(
-        torch.randn(BATCH, 1024, 32, 32),
+        torch.randn(batch, 1024, 32, 32),
         {"plain": lambda x: head.tail(head.mix(x)), "geoseg fused": lambda x: folded.tail(folded.mix(x))},
         counted(head),
     )
 
 
-def dofa_base() -> Case:
+def dofa_base(batch: int) -> Case:
     """DOFA-B at 224 px, pooled as torchgeo does."""
-    return _dofa("base", 12)
+    return _dofa("base", batch)
 
 
-def dofa_large() -> Case:
+def dofa_large(batch: int) -> Case:
     """DOFA-L at 224 px, pooled as torchgeo does."""
-    return _dofa("large", 24)
+    return _dofa("large", batch)
 
 
-def _dofa(size: str, depth: int) -> Case:
+def _dofa(size: str, batch: int) -> Case:
     from torchgeo.models import dofa as torchgeo_dofa
 
     from geoseg.models.registry import build
 
     theirs = getattr(torchgeo_dofa, f"dofa_{size}_patch16_224")(num_classes=0).eval()
     weights = theirs.state_dict()
-    chip = torch.randn(BATCH, len(WAVES), 224, 224)
+    chip = torch.randn(batch, len(WAVES), 224, 224)
 
     def ours() -> nn.Module:
         network = build(f"dofa-{size}", len(WAVES), wavelengths_um=WAVES, decoder="linear")
@@ -148,17 +147,17 @@ def _dofa(size: str, depth: int) -> Case:
     return Case(chip, {**published, **copies(ours, chip, pooled)}, counted(theirs))
 
 
-def prithvi_300() -> Case:
+def prithvi_300(batch: int) -> Case:
     """Prithvi-EO 2.0 300M at 224 px, the last map."""
-    return _prithvi("prithvi-eo-v2-300m", 1024, 24, 16, 16)
+    return _prithvi("prithvi-eo-v2-300m", 1024, 24, 16, 16, batch)
 
 
-def prithvi_600() -> Case:
+def prithvi_600(batch: int) -> Case:
     """Prithvi-EO 2.0 600M at 224 px, the last map."""
-    return _prithvi("prithvi-eo-v2-600m", 1280, 32, 16, 14)
+    return _prithvi("prithvi-eo-v2-600m", 1280, 32, 16, 14, batch)
 
 
-def _prithvi(name: str, width: int, depth: int, heads: int, patch: int) -> Case:
+def _prithvi(name: str, width: int, depth: int, heads: int, patch: int, batch: int) -> Case:
     import oracles
 
     from geoseg.models.registry import build
@@ -169,7 +168,7 @@ def _prithvi(name: str, width: int, depth: int, heads: int, patch: int) -> Case:
     theirs.eval()
     weights = theirs.state_dict()
     weights.pop("pos_embed")
-    chip = torch.randn(BATCH, 6, 224, 224)
+    chip = torch.randn(batch, 6, 224, 224)
 
     def ours() -> nn.Module:
         network = build(name, 6, decoder="linear", norm_epsilon=1e-5)
@@ -219,7 +218,7 @@ def measured(case: Case, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def forward_mib(run: Run, chip: Tensor) -> float:
-    """Memory that one forward takes over what is there before it: of the GPU, or resident pages as Linux counts them."""
+    """Memory that one forward takes over what was there: of the GPU, or resident pages as Linux counts them."""
     if chip.is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -241,10 +240,8 @@ def resident(key: str) -> int:
 
 def one(name: str, rounds: int, device: str, batch: int) -> None:
     """Run one case here and print it as JSON."""
-    global BATCH
-    BATCH = batch
     with torch.device(device):
-        case = CASES[name]()
+        case = CASES[name](batch)
         rows = measured(case, rounds)
     print(json.dumps({"case": name, "rows": rows, "notes": case.notes}))
 
