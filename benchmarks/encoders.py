@@ -149,21 +149,21 @@ def _dofa(size: str, batch: int) -> Case:
 
 def prithvi_300(batch: int) -> Case:
     """Prithvi-EO 2.0 300M at 224 px, the last map."""
-    return _prithvi("prithvi-eo-v2-300m", 1024, 24, 16, 16, batch)
+    return _prithvi("prithvi-eo-v2-300m", 1024, 24, 16, batch)
 
 
 def prithvi_600(batch: int) -> Case:
     """Prithvi-EO 2.0 600M at 224 px, the last map."""
-    return _prithvi("prithvi-eo-v2-600m", 1280, 32, 16, 14, batch)
+    return _prithvi("prithvi-eo-v2-600m", 1280, 32, 14, batch)
 
 
-def _prithvi(name: str, width: int, depth: int, heads: int, patch: int, batch: int) -> Case:
+def _prithvi(name: str, width: int, depth: int, patch: int, batch: int) -> Case:
     import oracles
 
     from geoseg.models.registry import build
 
     theirs = oracles.terratorch_prithvi().PrithviViT(
-        patch_size=(1, patch, patch), in_chans=6, embed_dim=width, depth=depth, num_heads=heads
+        patch_size=(1, patch, patch), in_chans=6, embed_dim=width, depth=depth, num_heads=16
     )
     theirs.eval()
     weights = theirs.state_dict()
