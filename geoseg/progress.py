@@ -14,7 +14,7 @@ class Progress:
         step: What is being done (``search``, ``map``, ``write``...).
         done: Units done so far.
         total: Units in all; 0 where unknown.
-        unit: What is counted (``Mpx``, ``scene``, ``MB``).
+        unit: What is counted (``Mpx``, ``scenes``, ``MB``).
         note: What a person would want to know right now, or "".
     """
 

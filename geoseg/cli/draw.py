@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ LEVELS = {
 }
 """What geoseg and what libraries say, by verbosity."""
 
+SPEAK_EVERY_S = 60.0
+"""Off a terminal, work that takes long is heard of this often."""
+
 
 @contextmanager
 def progress_bars(*, quiet: bool) -> Iterator[Report]:
@@ -45,9 +49,10 @@ def progress_bars(*, quiet: bool) -> Iterator[Report]:
 
         def draw(event: Event) -> None:
             if event.step not in tasks:
-                tasks[event.step] = bars.add_task(event.step, total=None, unit=event.unit, note="", rate="")
+                tasks[event.step] = bars.add_task(event.step, total=None, reached="", note="", rate="")
             task = tasks[event.step]
-            bars.update(task, completed=event.done, total=event.total or None, note=event.note)
+            total = event.total or None
+            bars.update(task, completed=event.done, total=total, note=event.note, reached=_reached(event))
             speed = next(each.speed for each in bars.tasks if each.id == task)
             bars.update(task, rate=f"{speed:,.1f} {event.unit}/s" if speed else "")
 
@@ -60,7 +65,7 @@ def _bars(console: Console) -> Bars:
     return Progress(
         TextColumn("[bold]{task.description:<10}"),
         BarColumn(),
-        TextColumn("{task.completed:,.1f}/{task.total:,.1f} {task.fields[unit]}"),
+        TextColumn("{task.fields[reached]}"),
         TextColumn("[cyan]{task.fields[rate]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", style="dim", markup=False),
@@ -69,19 +74,36 @@ def _bars(console: Console) -> Bars:
     )
 
 
+def _reached(event: Event) -> str:
+    """How far a step is, as people count: whole images, tenths of a megapixel."""
+    if not event.total:
+        return ""
+    digits = 0 if float(event.total).is_integer() else 1
+    return f"{event.done:,.{digits}f}/{event.total:,.{digits}f} {event.unit}"
+
+
 def _lines(console: Console) -> Report:
-    """One line when a step begins and one when it is done: what a log file wants."""
-    begun: set[str] = set()
-    ended: set[str] = set()
+    """A line when a step begins, when it is done, and now and then between: what a log file wants.
+
+    A step that goes back to its start begins again: the next fold's training, say.
+    """
+    reached: dict[str, float] = {}
+    spoke = time.monotonic()
+
+    def say(text: str) -> None:
+        nonlocal spoke
+        spoke = time.monotonic()
+        console.print(text.rstrip(), highlight=False, markup=False)
 
     def write(event: Event) -> None:
-        if event.step not in begun:
-            begun.add(event.step)
-            of = f" {event.total:,.1f} {event.unit}" if event.total else ""
-            console.print(f"{event.step}{of} ...", highlight=False, markup=False)
-        if event.total and event.done >= event.total and event.step not in ended:
-            ended.add(event.step)
-            console.print(f"{event.step} done {event.note}".rstrip(), highlight=False, markup=False)
+        before, reached[event.step] = reached.get(event.step), event.done
+        done = bool(event.total) and event.done >= event.total
+        if before is None or event.done < before:
+            say(f"{event.step} {_reached(event)} {event.note}".rstrip() + (" done" if done else " ..."))
+        elif done and before < event.total:
+            say(f"{event.step} done {event.note}")
+        elif time.monotonic() - spoke > SPEAK_EVERY_S:
+            say(f"{event.step} {_reached(event)} {event.note}")
 
     return write
 

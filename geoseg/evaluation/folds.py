@@ -57,12 +57,12 @@ def label_facts(data: LabelledSet, report: Report = silent) -> dict[str, LabelFa
     """Read every label once, by id."""
     facts = {}
     for index, pair in enumerate(data.pairs):
-        report(Progress("labels", index, len(data.pairs), "image"))
+        report(Progress("labels", index, len(data.pairs), "images"))
         image, mask = held.read(pair)
         seen = np.unique(mask[np.isfinite(image).all(axis=0)]).tolist()
         digest = hashlib.sha256(np.ascontiguousarray(mask).tobytes()).hexdigest()
         facts[pair.id] = LabelFacts(frozenset(each for each in seen if each >= 0), digest)
-    report(Progress("labels", len(data.pairs), len(data.pairs), "image"))
+    report(Progress("labels", len(data.pairs), len(data.pairs), "images"))
     return facts
 
 

@@ -130,7 +130,7 @@ def run_folds(
     _check_out(tasks, finished, overwrite=overwrite)
     records = []
     for number, (task, known) in enumerate(zip(tasks, finished, strict=True)):
-        report(Progress("folds", number, len(tasks), "fold", f"{task.entry.label}: {task.fold.name}"))
+        report(Progress("folds", number, len(tasks), "folds", f"{task.entry.label}: {task.fold.name}"))
         if known is not None and known.fingerprint == task.fingerprint:
             # an earlier version did not record what a bundle knew
             records.append(known.model_copy(update={"learned_from": _learned_from(task)}))
@@ -138,7 +138,7 @@ def run_folds(
         if number and tasks[number - 1].entry.data is not task.entry.data:
             held.forget()
         records.append(_do(task, device, report))
-    report(Progress("folds", len(tasks), len(tasks), "fold"))
+    report(Progress("folds", len(tasks), len(tasks), "folds"))
     return Evaluated(protocol, everyone, tuple(records), out)
 
 
@@ -333,14 +333,14 @@ def _scored(
     size = size_of(predictor.load())
     with peak_memory(not predictor.on_cpu) as peak:
         for number, pair in enumerate(fold.test.pairs):
-            report(Progress("score", number, len(fold.test.pairs), "image", f"{task.entry.label}: {fold.name}"))
+            report(Progress("score", number, len(fold.test.pairs), "images", f"{task.entry.label}: {fold.name}"))
             said = predict_pair(predictor, pair)
             files = _written(task, pair, said, meaning)
             _, truth = held.read(pair)
             chips.append(count(pair, truth, said, files))
             pixels += said.mask.size
             seconds += said.seconds
-    report(Progress("score", len(fold.test.pairs), len(fold.test.pairs), "image"))
+    report(Progress("score", len(fold.test.pairs), len(fold.test.pairs), "images"))
     costs = Costs(
         parameters=trained.get("parameters", size.parameters),
         trainable=trained.get("trainable"),

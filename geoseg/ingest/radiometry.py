@@ -65,9 +65,10 @@ def _backscatter(raster: RasterFile, options: Options) -> tuple[Units, Conversio
             "no calibrated backscatter. Take the radiometrically terrain-corrected product (RTC) instead."
         )
     if options.units is None:
+        dated = "" if options.time else " Where a file does not say when it was taken, add --date YYYY-MM-DD."
         raise RadiometryUnknownError(
             f"{raster.path}: backscatter in dB and as linear power look alike. Say which with --units db "
-            "or --units linear."
+            f"or --units linear.{dated}"
         )
     return options.units, _own_scale(raster, "dB" if options.units == "db" else "linear")
 

@@ -115,7 +115,7 @@ def finetune(
             out, module, filled_in(card, recipe=recipe, halves=halves, labels=labels, started=started, kept=kept)
         )
     loop.clean()
-    report(Progress("train", loop.steps, loop.steps, "step"))
+    report(Progress("train", loop.steps, loop.steps, "steps"))
     return Trained(
         folder=out,
         card=card,

@@ -146,7 +146,7 @@ class Told(Callback):  # type: ignore[misc]
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """One step forward."""
         if trainer.is_global_zero:
-            self.report(Progress("train", trainer.global_step, self.steps, "step", note=_note(trainer)))
+            self.report(Progress("train", trainer.global_step, self.steps, "steps", note=_note(trainer)))
 
     def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """A round is over."""

@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from geoseg.errors import BadOptionError
 from geoseg.models.decoders.blocks import SteadyBatchNorm
 from geoseg.models.encoders.prepare import EXACT, WORTH_IT, Backend, Prepared
-from geoseg.models.wrapped import InBfloat16
+from geoseg.models.wrapped import InBfloat16, InFloat32
 
 ROUNDS = 4
 PLAIN = {nn.BatchNorm2d, SteadyBatchNorm}
@@ -27,16 +27,37 @@ def prepare_cnn(network: nn.Module, probe: Tensor, backend: Backend) -> tuple[nn
         raise BadOptionError("int8 is for the linear layers of foundation encoders. Choose exact or bf16.")
     with torch.inference_mode():
         plain = network.eval()(probe)
-    best, steps, refused = _folded(network, probe, plain)
-    if backend == "bf16":
-        best = InBfloat16(best)
-        steps.append("bfloat16")
-    laid_out = copy.deepcopy(best).to(memory_format=torch.channels_last)
-    as_is, last = _seconds([best, laid_out], probe)
-    if last < WORTH_IT * as_is:
-        best = laid_out
-        steps.append("channels last")
-    return best, Prepared(backend, tuple(steps), tuple(refused), _difference(best, probe, plain))
+    folded, steps, refused = _folded(network, probe, plain)
+    variants = _in_bfloat16(folded) if backend == "bf16" else {(): folded}
+    variants |= {
+        (*names, "channels last"): copy.deepcopy(each).to(memory_format=torch.channels_last)
+        for names, each in variants.items()
+    }
+    names, best = _fastest(variants, probe)
+    return best, Prepared(backend, (*steps, *names), tuple(refused), _difference(best, probe, plain))
+
+
+Variants = dict[tuple[str, ...], nn.Module]
+"""Networks by what was done to them, the plainest first."""
+
+
+def _in_bfloat16(network: nn.Module) -> Variants:
+    """In bfloat16; also with depthwise convolutions left in float32, which on a CPU can be faster."""
+    mixed = copy.deepcopy(network)
+    depthwise = [name for name, part in mixed.named_modules() if type(part) is nn.Conv2d and part.groups > 1]
+    for name in depthwise:
+        mixed.set_submodule(name, InFloat32(mixed.get_submodule(name)))
+    whole: Variants = {("bfloat16",): InBfloat16(network)}
+    return whole | ({("bfloat16", "depthwise in float32"): InBfloat16(mixed)} if depthwise else {})
+
+
+def _fastest(variants: Variants, probe: Tensor) -> tuple[tuple[str, ...], nn.Module]:
+    """The fastest where it is clearly faster than the first; else the first."""
+    names = list(variants)
+    seconds = _seconds(list(variants.values()), probe)
+    best = min(range(len(names)), key=seconds.__getitem__)
+    chosen = names[best if seconds[best] < WORTH_IT * seconds[0] else 0]
+    return chosen, variants[chosen]
 
 
 def prepare_cnn_alike(network: nn.Module, probe: Tensor) -> nn.Module:
