@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from geoseg.catalog.records import Record, facts_folder, load_folder, load_record, pick
-from geoseg.catalog.sensors import Unit
+from geoseg.catalog.sensors import Unit, sensors
 
 BEFORE = "before."
 """Prefix of a band that is read from imagery before the flood (``before.vv``)."""
 
 
+LARGEST, SMALLEST = 3.4e38, 1.2e-38
+"""Beyond these float32 holds no number, or none in full."""
+
+Metres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class BandStatistics(Record):
     """How one band is normalised: (value - mean) / std, ``value`` in the card's unit times ``scale``."""
 
-    mean: float = 0.0
-    std: float = Field(default=1.0, gt=0)
+    mean: float = Field(default=0.0, allow_inf_nan=False)
+    std: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 class Normalisation(Record):
@@ -27,10 +33,11 @@ class Normalisation(Record):
 
     Attributes:
         scale: Factor from the physical unit to the unit of the statistics (10000 for reflectance as numbers).
-        bands: Mean and standard deviation of each band, in scaled units. Empty: none is applied.
+        bands: Mean and standard deviation of each band, in scaled units, of all that the model reads. Empty: none is
+            applied.
     """
 
-    scale: float = 1.0
+    scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     bands: dict[str, BandStatistics] = {}
 
 
@@ -141,7 +148,7 @@ class ModelCard(Record):
     calibrated: bool = False
     chip_px: int | None = Field(default=None, ge=1)
     overlap_px: int = Field(default=0, ge=0)
-    gsd_m: tuple[float, float] | None = None
+    gsd_m: tuple[Metres, Metres] | None = None
     acquisition: bool = True
     parameters_m: float | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -159,7 +166,27 @@ class ModelCard(Record):
             raise ValueError(f"overlap_px {self.overlap_px} must be at most half of chip_px {self.chip_px}")
         if missing := set(self.normalisation.bands) - set(self.bands):
             raise ValueError(f"normalisation names bands the model does not read: {sorted(missing)}")
+        self._check_normalisation()
         return self
+
+    @field_validator("sensors")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in sensors()]:
+            raise ValueError(f"there is no sensor {unknown[0]!r}; known: {', '.join(sensors())}")
+        return names
+
+    def _check_normalisation(self) -> None:
+        """Statistics of every band or of none; all of which float32 can apply."""
+        of = self.normalisation.bands
+        if of and (without := [band for band in self.bands if band not in of]):
+            raise ValueError(f"normalisation.bands has no statistics of {', '.join(without)}, which the model reads")
+        for band, each in of.items():
+            if abs(each.mean / each.std) > LARGEST:
+                raise ValueError(f"normalisation.bands.{band}: mean {each.mean:g} / std {each.std:g} is beyond float32")
+        for std in [each.std for each in of.values()] or [1.0]:
+            if not SMALLEST <= self.normalisation.scale / std <= LARGEST:
+                raise ValueError(f"normalisation.scale {self.normalisation.scale:g} / std {std:g} is beyond float32")
 
     @property
     def wants_before(self) -> bool:

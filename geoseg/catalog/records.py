@@ -9,7 +9,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from geoseg.errors import BadRecordError, UnknownNameError
+from geoseg.errors import BadRecordError, GeosegError, UnknownNameError
+
+LARGEST_RECORD = 1_000_000
+"""Bytes. No honest record comes near; YAML's aliases can blow up a larger one."""
 
 
 class Record(BaseModel):
@@ -47,14 +50,35 @@ def safe_yaml(text: str) -> Any:
         raise yaml.YAMLError(str(error)) from None
 
 
+def record_text(path: Path, refusal: type[GeosegError] = BadRecordError) -> str:
+    """The text of a file that a person wrote, UTF-8, of at most 1 MB; a device or a pipe is never opened.
+
+    Args:
+        path: Of the file, or of a link to it.
+        refusal: Error that a refusal is raised as.
+
+    Raises:
+        BadRecordError: Or ``refusal``: it is no regular file, or larger.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is no text.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise refusal(f"{path} is a device or a pipe, not a file: give a file of YAML.")
+    with path.open("rb") as file:  # a folder says so itself here
+        content = file.read(LARGEST_RECORD + 1)
+    if len(content) > LARGEST_RECORD:
+        raise refusal(f"{path} is larger than {LARGEST_RECORD:,} bytes, as no such record is: give another file.")
+    return content.decode("utf-8")
+
+
 def load_record(path: Path, model: type[R]) -> R:
     """Read one YAML file as a record.
 
     Raises:
-        BadRecordError: Not YAML, or not what ``model`` describes; names the file and the first fault.
+        BadRecordError: No file, not YAML, or not what ``model`` describes; names the file and the first fault.
     """
     try:
-        content = safe_yaml(path.read_text(encoding="utf-8"))
+        content = safe_yaml(record_text(path))
         return model.model_validate(content)
     except yaml.YAMLError as error:
         raise BadRecordError(f"{path} is not YAML: {error}.".replace("\n", " ")) from None

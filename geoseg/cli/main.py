@@ -66,8 +66,10 @@ def run(arguments: list[str]) -> int:
         sys.stderr.close()  # whoever read our output has gone: nothing is left to say it to
         return EXIT_FAILED
     if status == EXIT_INTERRUPTED:
-        how = "same command with --resume" if arguments[:1] == ["finetune"] else "same command"
-        typer.echo(f"Stopped. The {how} carries on where it was.", err=True)
+        said = "Stopped. The same command carries on where it was."
+        if arguments[:1] == ["finetune"]:
+            said = "Stopped. If it had begun to train, the same command with --resume carries on; if not, run it again."
+        typer.echo(said, err=True)
     return status if isinstance(status, int) else 0
 
 

@@ -34,9 +34,11 @@ def _defaults_from(ctx: typer.Context, path: Path | None) -> Path | None:
         return path
     import yaml
 
+    from geoseg.catalog.records import record_text
+
     try:
         # every scalar as the text that a command line would hold: YAML itself takes `yes:` for True
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {}
+        content = yaml.load(record_text(path, BadOptionError), Loader=yaml.BaseLoader) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
     except yaml.YAMLError as error:

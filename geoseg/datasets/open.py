@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from geoseg.catalog.datasets import CLASSES, DatasetRecord, ImagePart, PathRule, RasterLabel, dataset, datasets
-from geoseg.catalog.records import Record, load_record, safe_yaml
+from geoseg.catalog.records import Record, load_record, record_text, safe_yaml
 from geoseg.catalog.sensors import Unit
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.datasets.files import open_files
@@ -145,7 +145,7 @@ def _root(name: str, root: Path | None) -> Path:
 
 def _file(path: Path) -> LabelledSet:
     try:
-        content = safe_yaml(path.read_text(encoding="utf-8"))
+        content = safe_yaml(record_text(path))
     except (yaml.YAMLError, UnicodeDecodeError):
         raise BadRecordError(f"{path} is not YAML, so it describes no data set. See docs/datasets.md.") from None
     if isinstance(content, dict) and "record" in content:

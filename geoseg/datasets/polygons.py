@@ -92,6 +92,10 @@ class Polygons:
         return mask, int(contradicted.sum())
 
 
+BEYOND_EARTH = 1e8
+"""No coordinate in metres, feet or degrees is larger than this."""
+
+
 def read_polygons(path: Path, classes: Sequence[str] = ("dry", "water"), class_field: str = "class") -> Polygons:
     """Read a GeoPackage, GeoJSON or Shapefile of labelled polygons.
 
@@ -116,6 +120,8 @@ def read_polygons(path: Path, classes: Sequence[str] = ("dry", "water"), class_f
             if geometry is None or geometry.is_empty:
                 empty += 1
                 continue
+            if not all(abs(bound) < BEYOND_EARTH for bound in geometry.bounds):
+                raise BadLabelsError(f"{path}, feature {row}, lies nowhere on Earth: {geometry.bounds}. Mend it.")
             surface = _surface(geometry)
             if surface.area == 0:
                 others += 1

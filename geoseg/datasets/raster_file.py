@@ -69,11 +69,13 @@ def look_at(path: Path) -> RasterFile:
     """Read a header.
 
     Raises:
-        SceneUnreadableError: No image of a format that is read here, or one of absurd size.
+        SceneUnreadableError: No image of a format that is read here, one of complex numbers, or of absurd size.
     """
     with _opened(path) as source:
         if max(source.shape) > MAX_SIDE_PX:
             raise SceneUnreadableError(f"{path} claims {source.width} x {source.height} pixels: it is damaged.")
+        if odd := [each for each in source.dtypes if each.startswith("complex")]:
+            raise SceneUnreadableError(f"{path} holds complex numbers ({odd[0]}): no unit here is complex.")
         flags = source.mask_flag_enums
         return RasterFile(
             path=path,

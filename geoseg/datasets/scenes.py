@@ -22,7 +22,7 @@ from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of, place_words, shape_of
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair, Place
 from geoseg.datasets.polygons import Polygons, check_classes, read_polygons
-from geoseg.errors import BadOptionError, GeosegError, NoScenesError, ReadError
+from geoseg.errors import AreaTooLargeError, BadOptionError, GeosegError, NoScenesError, ReadError
 from geoseg.grid import output_grid
 from geoseg.readers import Cube, refusal
 from geoseg.request import Area, Dates, check_bbox
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 DEGREES = "EPSG:4326"
 EVER = date(1900, 1, 1)
+
+COARSEST_M = 1000.0
+"""Largest pixel that labels are drawn into."""
+MOST_MEGAPIXELS = 20_000.0
+"""Largest grid over what is labelled of a place. Only its labelled windows are ever read."""
+
 """No imagery is older."""
 PROBE_PX = 8
 """Side of the first look at a scene, which tells a dead file from a live one."""
@@ -107,6 +113,8 @@ def labelled_scenes(
         ReadError: Not one scene can be read; says it of the first.
         CatalogError: A catalogue could not be asked.
     """
+    if resolution_m is not None and not 0 < resolution_m <= COARSEST_M:
+        raise BadOptionError(f"--resolution is metres above 0 and up to {COARSEST_M:g}, not {resolution_m:g}.")
     record = sensor_record(sensor)
     drawn = read_polygons(labels, classes, class_field)
     check_classes(Counter(drawn.indices), drawn.classes, str(labels))
@@ -324,7 +332,13 @@ class Sown:
         west, south, east, north = _bounds(g.bounds for g in shown.geometries) if shown.geometries else (0, 0, 0, 0)
         if not shown.geometries:
             west, south, east, north = visit.outline.bounds
-        tight = output_grid((west, south, east, north), resolution_m, limit_megapixels=None)
+        try:
+            tight = output_grid((west, south, east, north), resolution_m, limit_megapixels=MOST_MEGAPIXELS)
+        except AreaTooLargeError:
+            raise BadOptionError(
+                f"At {resolution_m:g} m a pixel the area that {drawn.source} labels in {visit.name} is over "
+                f"{MOST_MEGAPIXELS:,.0f} megapixels. Choose a coarser --resolution, or draw closer together."
+            ) from None
         grid = _padded(tight, tile_px)
         crs = str(grid.crs)
         # cut in degrees to find the grid, but drawn from the file's own coordinates: not turned twice

@@ -76,7 +76,7 @@ def regrouped(data: LabelledSet, regions: str | Mapping[str, Sequence[str]]) -> 
             none stays one of its own).
 
     Raises:
-        BadOptionError: No such field, an expression that fits no id, or a group of regions that do not exist.
+        BadOptionError: No such field, an expression that does not fit an id, or a group of regions that do not exist.
     """
     if isinstance(regions, Mapping):
         return _in_groups(data, regions)
@@ -99,9 +99,11 @@ def _from_id(identity: str, expression: str) -> str:
         match = re.search(expression, identity)
     except re.error as error:
         raise BadOptionError(f"--regions id:{expression} is no regular expression: {error}.") from None
-    if match is None:
+    # a group that took no part in the match is None, and one that is empty would be a region without a name
+    found = match and (match.group(1) if match.re.groups else match.group())
+    if not found:
         raise BadOptionError(f"--regions id:{expression} does not fit the id {identity}.")
-    return str(match.group(1) if match.re.groups else match.group())
+    return str(found)
 
 
 def _in_groups(data: LabelledSet, groups: Mapping[str, Sequence[str]]) -> LabelledSet:

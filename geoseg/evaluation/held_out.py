@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 import warnings
@@ -25,9 +26,21 @@ from geoseg.storage import whole_file, writing
 MASKS, PROBABILITIES = "masks", "probabilities"
 
 
+DIGITS = 10
+"""Of a hash that tells names apart which look alike once characters are replaced."""
+
+
 def file_stem(identity: str) -> str:
-    """An id as part of a file's name: what a path cannot hold becomes ``-``."""
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", identity).strip("-.") or "image"
+    """An id as part of a file's name, the same in every run.
+
+    What a path may not be able to hold becomes ``-``; a name that was changed so ends with a hash of the whole id, or
+    ``a b`` and ``a-b`` would be one file.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", identity).strip("-.")
+    if plain == identity and plain:
+        return identity
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()  # a file's name may be no UTF-8
+    return f"{plain or 'image'}-{digest[:DIGITS]}"
 
 
 def write_held_out(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from geoseg.catalog.records import Record, facts_folder, safe_yaml
+from geoseg.catalog.records import Record, facts_folder, record_text, safe_yaml
 from geoseg.errors import BadOptionError
 from geoseg.training.plan import merged
 from geoseg.training.sources import Source
@@ -122,7 +122,7 @@ def _found(path: Path) -> Path:
 
 def _content(path: Path, depth: int) -> dict[str, Any]:
     try:
-        content = safe_yaml(path.read_text("utf-8")) or {}
+        content = safe_yaml(record_text(path, BadOptionError)) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
     except yaml.YAMLError as error:

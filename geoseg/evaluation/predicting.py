@@ -30,8 +30,9 @@ class Predicted:
     """What a model says of an image.
 
     Attributes:
-        percent: uint8 (y, x), probability of class 1 in whole per cent, 255 where not observed.
+        percent: uint8 (y, x), probability of class 1 in whole per cent, 255 where not observed or not answered.
         mask: uint8 (y, x), 0 or 1 by the card's threshold, 255 exactly where ``percent`` is.
+        no_answer: bool (y, x), where the image shows every band and the model gave no number; 255 in both others.
         seconds: In the model and the blend; reading the image is not in it.
         windows: Chips that were computed.
         findings: What a model that looks at the whole image first chose for it.
@@ -39,6 +40,7 @@ class Predicted:
 
     percent: NDArray[np.uint8]
     mask: NDArray[np.uint8]
+    no_answer: NDArray[np.bool_]
     seconds: float
     windows: int
     findings: dict[str, object]
@@ -63,7 +65,9 @@ def predict_pair(predictor: Predictor, pair: Pair, *, batch_size: int = 8, threa
     settled = _settled(known, pixels)
     percent, windows = _probability(settled, pixels, batch_size, threads or os.cpu_count() or 1)
     mask = mask_codes(percent, None, settled.card.threshold_pct)
-    return Predicted(percent, mask, perf_counter() - begun, windows, settled.findings())
+    seconds = perf_counter() - begun
+    no_answer = (percent == NOT_OBSERVED) & ~np.isnan(pixels).any(axis=0)
+    return Predicted(percent, mask, no_answer, seconds, windows, settled.findings())
 
 
 def plan_of(card: ModelCard, shape: tuple[int, int]) -> Plan:

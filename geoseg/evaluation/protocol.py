@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from geoseg import __version__
 from geoseg.datasets.pair import LabelledSet, Pair
-from geoseg.errors import NotTrainableError, OutputExistsError
+from geoseg.errors import BadOptionError, NotTrainableError, OutputExistsError
 from geoseg.evaluation.boundary import BoundaryCounts
 from geoseg.evaluation.calibration import ProbabilityCounts
 from geoseg.evaluation.contenders import Entry, entries
@@ -120,12 +120,14 @@ def run_folds(
 
     Raises:
         OutputExistsError: ``out`` holds folds of another evaluation, and nobody said to replace them.
+        BadOptionError: Two contenders of one name.
         NotTrainableError: A fold that nothing can be learned from; before any is trained.
         GeosegError: What else stands in the way.
     """
     resolve_device(device)
     everyone = entries(plan, train=train)
     tasks = _tasks(plan, protocol, everyone, out, report)
+    _check_apart(tasks)
     finished = [read_fold(task.folder / RESULT) for task in tasks]
     _check_out(tasks, finished, overwrite=overwrite)
     records = []
@@ -165,6 +167,7 @@ def count(pair: Pair, truth: NDArray[np.int16], said: Predicted, files: tuple[st
         split=pair.split,
         matrix=tuple(tuple(int(each) for each in row) for row in confusion.matrix),
         not_observed=confusion.not_observed,
+        no_answer=int(np.count_nonzero(said.no_answer & np.isin(truth, (0, 1)))),
         boundary=(outline.predicted, outline.predicted_near, outline.labelled, outline.labelled_near),
         cents=tuple(calibration.pixels.tolist()),
         cents_of_class_1=tuple(calibration.positives.tolist()),
@@ -206,7 +209,9 @@ def _fingerprint(entry: Entry, fold: Fold, facts: dict[str, LabelFacts]) -> str:
     folder = bundle_folder(entry.model)
     start = sha256_of(folder / WEIGHTS) if folder else ""
     recipe = entry.recipe.model_copy(update={"seed": fold.seed}).model_dump(mode="json") if entry.recipe else None
-    card = Predictor.of(folder or entry.model).card.model_dump(mode="json") if entry.recipe is None else None
+    # what a training starts from decides it as much as what is only scored
+    told = folder is not None or entry.recipe is None
+    card = Predictor.of(folder or entry.model).card.model_dump(mode="json") if told else None
 
     def seen(data: LabelledSet | None) -> list[object]:
         pairs = data.pairs if data else ()
@@ -216,6 +221,18 @@ def _fingerprint(entry: Entry, fold: Fold, facts: dict[str, LabelFacts]) -> str:
     parts: list[object] = [start, recipe, card, data.bands, data.unit, data.classes, data.meaning]
     parts += [seen(fold.training), seen(fold.test)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _check_apart(tasks: Sequence[Task]) -> None:
+    """Refuse two folds in one folder: one would be judged with what the other had learned."""
+    first: dict[Path, Task] = {}
+    for task in tasks:
+        other = first.setdefault(task.folder, task)
+        if other is not task:
+            raise BadOptionError(
+                f"Two models are called {task.entry.label}, so that both would write {task.folder}. "
+                "Rename one of them in --config."
+            )
 
 
 def _check_out(tasks: Sequence[Task], finished: Sequence[FoldRecord | None], *, overwrite: bool) -> None:
@@ -229,11 +246,15 @@ def _check_out(tasks: Sequence[Task], finished: Sequence[FoldRecord | None], *, 
         if not other:
             continue
         if not overwrite:
-            raise OutputExistsError(
-                f"{task.folder} holds a fold that was done with other data, models or settings. "
-                "Choose another --out, or add --overwrite to do it again."
-            )
+            raise _done_otherwise(task.folder)
         shutil.rmtree(task.folder)
+
+
+def _done_otherwise(folder: Path) -> OutputExistsError:
+    return OutputExistsError(
+        f"{folder} holds a fold that was done with other data, models or settings. "
+        "Choose another --out, or add --overwrite to do it again."
+    )
 
 
 def _do(task: Task, device: str, report: Report) -> FoldRecord:
@@ -274,8 +295,14 @@ def _do(task: Task, device: str, report: Report) -> FoldRecord:
 
 
 def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
-    """Train the fold's bundle, or find that it was; go on with a training that was stopped."""
+    """Train the fold's bundle, or find that it was; go on with a training that was stopped.
+
+    Raises:
+        OutputExistsError: Another fold's bundle has come to lie there since the start, as of a second run into ``out``.
+    """
     stamp = _stamp(task.folder)
+    if stamp is not None and stamp["fingerprint"] != task.fingerprint:
+        raise _done_otherwise(task.folder)
     if stamp is not None and stamp.get("seconds") is not None and (task.folder / CARD).is_file():
         return stamp
     entry, fold = task.entry, task.fold

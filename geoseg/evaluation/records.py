@@ -26,7 +26,8 @@ class ChipRecord(Record):
         region: That was left out together with it.
         split: Of its set.
         matrix: Row: the label's class, column: the prediction's.
-        not_observed: Labelled pixels where the image shows nothing.
+        not_observed: Labelled pixels where the image shows nothing, or the model gave no number.
+        no_answer: Those of them that the image does show. (Results of earlier versions did not count them.)
         boundary: Of class 1: predicted, predicted near, labelled, labelled near.
         cents: Pixels whose probability is 0, 1... 100 per cent.
         cents_of_class_1: Those of them that are class 1.
@@ -42,6 +43,7 @@ class ChipRecord(Record):
     split: str
     matrix: tuple[tuple[int, ...], ...]
     not_observed: int
+    no_answer: int = 0
     boundary: tuple[int, int, int, int]
     cents: tuple[int, ...]
     cents_of_class_1: tuple[int, ...]

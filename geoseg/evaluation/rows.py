@@ -68,7 +68,7 @@ class Row:
         chips: Images.
         scored_px: Pixels labelled and observed.
         class_1_px: Those of them that are labelled class 1.
-        not_observed_px: Labelled pixels where nothing was seen: in no score.
+        not_observed_px: Labelled pixels where nothing was seen, or the model gave no number: in no score.
         scores: By name; NaN where undefined.
         units: Groups that define each score: of ``mean`` and ``std`` rows.
         intervals: Bootstrap interval of each pooled score: of ``all`` rows.

@@ -263,18 +263,39 @@ def _notes(folds: Sequence[FoldRecord], blocks: Sequence[Block]) -> Iterable[str
             said.setdefault(note, {}).setdefault(fold.label, []).append(fold.fold)
     for note, of in said.items():
         yield f"{', '.join(f'{label} ({_where(names)})' for label, names in of.items())}: {note}"
+    yield from _unanswered(folds)
     yield from untested(blocks)
-    first = {block.name: block for block in reversed(blocks)}
-    for block in first.values():
+    for block_name in dict.fromkeys(block.name for block in blocks):
+        # of what a model left without a number the labels were not counted: the one that left least tells of them
+        block = min((each for each in blocks if each.name == block_name), key=_left_out)
         if block.over != "region":
             continue
         wholes = units_of(block, "region")
-        empty = [name for name, whole in wholes.items() if not whole.scored]
-        dry = [name for name, whole in wholes.items() if whole.scored and not whole.matrix[1].sum()]
+        silent = {chip.region for chip in block.chips if chip.no_answer}
+        told = {name: whole for name, whole in wholes.items() if name not in silent}
+        empty = [name for name, whole in told.items() if not whole.scored]
+        dry = [name for name, whole in told.items() if whole.scored and not whole.matrix[1].sum()]
         if empty:
             yield f"No pixel of {', '.join(empty)} is both labelled and observed: nothing is scored there."
         if dry:
             yield (
                 f"The labels of {', '.join(dry)} hold no {block.classes[1]}: its IoU is undefined there and left out "
                 "of the mean; false alarms there count in the pooled row."
+            )
+
+
+def _left_out(block: Block) -> int:
+    return sum(chip.no_answer for chip in block.chips)
+
+
+def _unanswered(folds: Sequence[FoldRecord]) -> Iterable[str]:
+    """A note of each contender that gave no number where the image shows something: its scores leave that out."""
+    for label in dict.fromkeys(fold.label for fold in folds):
+        silent = [chip for fold in folds if fold.label == label for chip in fold.chips if chip.no_answer]
+        if silent:
+            regions = ", ".join(dict.fromkeys(chip.region for chip in silent))
+            yield (
+                f"{label} gave no number for {sum(chip.no_answer for chip in silent):,} labelled pixels of {regions} "
+                "that the images show, and no score of it counts them: check that they are in its unit, or train it "
+                "again."
             )

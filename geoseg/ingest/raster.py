@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -180,6 +181,11 @@ def _check_place(path: Path, source: Any) -> None:
         raise NotIngestibleError(
             f"{path} has no CRS or no grid, so its place on Earth is unknown. Take the georeferenced "
             "original, or give it one with `gdal_translate -a_srs EPSG:N -a_ullr LEFT TOP RIGHT BOTTOM`."
+        )
+    if not all(map(math.isfinite, source.transform)) or source.transform.is_degenerate:
+        raise NotIngestibleError(
+            f"{path} has a grid whose pixels have no area (geotransform {source.transform.to_gdal()}), so its place on "
+            "Earth is unknown. Give it a grid with `gdal_translate -a_ullr LEFT TOP RIGHT BOTTOM`."
         )
     if any(np.issubdtype(np.dtype(dtype), np.complexfloating) for dtype in source.dtypes):
         raise NotIngestibleError(f"{path} holds complex numbers ({source.dtypes[0]}): detect and calibrate it first.")

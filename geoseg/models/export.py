@@ -76,7 +76,8 @@ class InPhysicalUnits(nn.Module):
             float32 (batch, class, y, x), 0..1; of a single class its own probability. Also where nothing was observed:
             whoever runs the file knows where that is.
         """
-        logits: Tensor = self.network(torch.nan_to_num(self.shift + pixels * self.factor, nan=0.0)).float()
+        normalised = (self.shift + pixels * self.factor).nan_to_num(nan=0.0, posinf=torch.nan, neginf=torch.nan)
+        logits: Tensor = self.network(normalised).float()
         return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
 
 

@@ -293,6 +293,7 @@ def _prepare(model: NetworkModel, precision: Precision) -> None:
 
 def _fingerprint(folder: Path) -> str:
     try:
-        return hashlib.sha256((folder / "card.yaml").read_bytes()).hexdigest()
+        with (folder / "card.yaml").open("rb") as card:
+            return hashlib.file_digest(card, "sha256").hexdigest()
     except OSError:
         raise BundleError(f"{folder} holds no card.yaml here: give every worker the bundle's folder.") from None

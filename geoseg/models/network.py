@@ -56,8 +56,14 @@ class NetworkModel:
         return self._shift, self._factor
 
     def normalised(self, pixels: Tensor) -> Tensor:
-        """(pixel * scale - mean) / std per band, and 0, which is the band's mean, where not observed."""
-        return torch.addcmul(self._shift, pixels, self._factor).nan_to_num_(nan=0.0)
+        """(pixel * scale - mean) / std per band, and 0, which is the band's mean, where not observed.
+
+        What is beyond float32 though it was observed is no mean either: it stays NaN, and the network gives no number
+        there; or infinite for a foundation encoder, which refuses it. A card's shift and factor are finite, so that a
+        NaN before this comes of a pixel that was not observed, and of nothing else.
+        """
+        beyond = torch.inf if isinstance(self.module, ReadsAcquisition) else torch.nan
+        return torch.addcmul(self._shift, pixels, self._factor).nan_to_num_(nan=0.0, posinf=beyond, neginf=beyond)
 
     def _asked(self, chips: Chips, normalised: Tensor) -> Tensor:
         if isinstance(self.module, ReadsAcquisition):

@@ -139,8 +139,13 @@ def _import(architecture: str, registered: dict[str, Any]) -> None:
         return
     if architecture in MODULES:
         importlib.import_module(MODULES[architecture])
-    if architecture not in registered:
-        raise UnknownNameError.among("network or baseline", architecture, MODULES)
+    if architecture in registered:
+        return
+    if architecture in _baselines:
+        raise UnknownNameError(f"{architecture} is a baseline, a formula without weights: no network has that name.")
+    if architecture in _networks:
+        raise UnknownNameError(f"{architecture} is a network, which needs weights: no baseline has that name.")
+    raise UnknownNameError.among("network or baseline", architecture, MODULES)
 
 
 def _made(name: str, builder: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

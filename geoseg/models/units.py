@@ -63,11 +63,30 @@ def check_pixels(pixels: Any, card: ModelCard) -> None:
         raise BandMismatchError(
             f"{card.name} reads chips (batch, {len(card.bands)}, y, x), and was given {tuple(pixels.shape)}."
         )
-    step = SAMPLE_EVERY if min(pixels.shape[-2:]) > 16 * SAMPLE_EVERY else 1
-    sample = pixels[..., ::step, ::step]
+    sample = _sample(pixels)
     fault = _fault(sample if isinstance(sample, np.ndarray) else sample.detach().cpu().numpy(), card.unit)
     if fault:
         raise InputRangeError(f"{card.name} reads {card.unit}, but {fault}. Convert the pixels before the model.")
+
+
+def check_unit(pixels: NDArray[np.float32], unit: Unit, who: str) -> None:
+    """Refuse an image whose pixels cannot be in the unit that somebody says they are in.
+
+    Args:
+        pixels: float32 (band, y, x), NaN where not observed; a sample of it is looked at.
+        unit: As said.
+        who: The image, for the message.
+
+    Raises:
+        InputRangeError: Most of them cannot.
+    """
+    if fault := _fault(_sample(pixels), unit):
+        raise InputRangeError(f"{who} is said to be in {unit}, but {fault}. Say what it holds, or convert it.")
+
+
+def _sample(pixels: Any) -> Any:
+    step = SAMPLE_EVERY if min(pixels.shape[-2:]) > 16 * SAMPLE_EVERY else 1
+    return pixels[..., ::step, ::step]
 
 
 def _fault(sample: NDArray[np.float32], unit: Unit) -> str | None:

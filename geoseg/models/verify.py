@@ -1,4 +1,4 @@
-"""Whether weights are whole and fit: every tensor matched by name and shape, and the file's hash."""
+"""Whether weights are whole and fit: every tensor by name, shape and kind of number, its values, the file's hash."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from geoseg.errors import OutputExistsError
 from geoseg.models.bundle import CARD, save_bundle
 from geoseg.models.network import resolve_device
 from geoseg.progress import Progress, Report, silent
+from geoseg.training.alone import alone_in, is_first_process
 from geoseg.training.crops import LabelMap
 from geoseg.training.groups import freeze
 from geoseg.training.held_out import split_off
@@ -89,7 +88,8 @@ def finetune(
     Raises:
         NotTrainableError: Labels that nothing can be learned from.
         ResumeError: The run in ``out`` was started with something else, or there is none.
-        OutputExistsError: ``out`` holds a bundle or a stopped run, and nobody said what to do with it.
+        OutputExistsError: ``out`` holds a bundle or a stopped run, and nobody said what to do with it; or another
+            run is at work there.
         ModelError: The network cannot be had, or does not read these data.
         OutputError: ``out`` cannot be written.
     """
@@ -105,16 +105,19 @@ def finetune(
         _limit(module, recipe)
         sizes = [each.numel() for each in module.parameters()]
         learning = [each.numel() for each in module.parameters() if each.requires_grad]
-        started.write(out / RUN)
         own_px = card.chip_px if card.family == "foundation" else None
         loop = Loop(halves, labels, recipe, out / RUN, device, devices, own_px)
-        kept = loop.run(module, card, resume=resume, report=report)
-        merge_adapters(module)
-        card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})
-        card = save_bundle(
-            out, module, filled_in(card, recipe=recipe, halves=halves, labels=labels, started=started, kept=kept)
-        )
-    loop.clean()
+        with alone_in(out / RUN):
+            if overwrite and is_first_process():
+                loop.forget()
+            started.write(out / RUN)
+            kept = loop.run(module, card, resume=resume, report=report)
+            merge_adapters(module)
+            card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})
+            card = save_bundle(
+                out, module, filled_in(card, recipe=recipe, halves=halves, labels=labels, started=started, kept=kept)
+            )
+            loop.clean()
     report(Progress("train", loop.steps, loop.steps, "steps"))
     return Trained(
         folder=out,
@@ -145,14 +148,12 @@ def _limit(module: nn.Module, recipe: Recipe) -> None:
 
 
 def _check_out(out: Path, started: Started, *, resume: bool, overwrite: bool) -> None:
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if not is_first_process():
         return  # another device's process of a run that has been checked
     stopped = Started.read(out / RUN)
     if resume:
         started.check_same(stopped, out)
-    elif overwrite:
-        shutil.rmtree(out / RUN, ignore_errors=True)
-    elif stopped is not None:
+    elif stopped is not None and not overwrite:
         raise OutputExistsError(f"{out} holds a run that was stopped. Add --resume to go on, or --overwrite.")
-    elif (out / CARD).exists():
+    elif (out / CARD).exists() and not overwrite:
         raise OutputExistsError(f"{out} holds a trained model. Choose another --out, or add --overwrite.")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import math
+import os
+import pickle
+import shutil
 import signal
 import threading
 import time
@@ -20,13 +23,15 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
 
 from geoseg.catalog.cards import ModelCard, OnTraining
-from geoseg.errors import NotTrainableError
+from geoseg.errors import NotTrainableError, ResumeError
 from geoseg.progress import Progress, Report
 from geoseg.storage import whole_file, writing
+from geoseg.training.alone import LOCK
 from geoseg.training.crops import Chip, Crops, LabelMap, Tiles
 from geoseg.training.held_out import Halves
 from geoseg.training.learner import SCORE, Learner
@@ -36,7 +41,7 @@ from geoseg.training.recipe import Recipe
 from geoseg.training.start import gsd_of
 from geoseg.training.started import FILE as STARTED
 
-BEST, LAST = "best.ckpt", "last.ckpt"
+BEST, LAST, LOGS = "best.ckpt", "last.ckpt", "logs"
 DEFAULT_CHIP_PX = 128
 IRRELEVANT = (
     r"The '.*dataloader' does not have many workers",  # chips are cut from memory
@@ -109,6 +114,30 @@ class WholeFiles(TorchCheckpointIO):  # type: ignore[misc]
         torch.save(checkpoint, content)
         with whole_file(Path(path)) as part:
             part.write_bytes(content.getbuffer())
+            with part.open("rb") as file:
+                os.fsync(file.fileno())  # else a power cut may leave the name without the content
+
+    def load_checkpoint(self, path: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Read one.
+
+        Raises:
+            ResumeError: It is damaged, or none of ours.
+        """
+        try:
+            loaded: dict[str, Any] = super().load_checkpoint(path, *arguments, **options)
+            loaded["state_dict"], loaded["loops"]
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+            what = type(error).__name__
+            raise ResumeError(f"{path} is damaged ({what}). Start anew with --overwrite.") from None
+        return loaded
+
+
+class Averaged(EMAWeightAveraging):  # type: ignore[misc]
+    """Averages weights, also for a run that was killed between its last step and its bundle."""
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the average; Lightning does so when training ends, which a run without a step left never does."""
+        self.on_train_end(trainer, pl_module)
 
 
 class Patience(EarlyStopping):  # type: ignore[misc]
@@ -263,9 +292,17 @@ class Loop:
         return self._best(learner, trainer, told)
 
     def clean(self) -> None:
-        """Leave the logs alone."""
-        for name in (LAST, BEST, STARTED):
+        """Keep nothing but the logs of a run that is done."""
+        for name in (LAST, BEST, STARTED, LOCK):
             (self.folder / name).unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Remove what an earlier run left, and nothing else: the folder may hold what is a person's own."""
+        with writing(self.folder):
+            for name in (LAST, BEST, STARTED):
+                (self.folder / name).unlink(missing_ok=True)
+            for part in (self.folder / LOGS).glob("part-*"):
+                shutil.rmtree(part)
 
     @property
     def _chip_px(self) -> int:
@@ -299,8 +336,8 @@ class Loop:
             if recipe.patience:
                 callbacks.append(Patience(SCORE, mode="max", patience=recipe.patience, check_on_train_epoch_end=False))
         if recipe.ema:
-            callbacks.append(EMAWeightAveraging(decay=recipe.ema))
-        logs = self.folder / "logs"
+            callbacks.append(Averaged(decay=recipe.ema))
+        logs = self.folder / LOGS
         part = f"part-{len(list(logs.glob('part-*'))) + 1}"  # a resumed run's logs lie beside those of its beginning
         return pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
@@ -342,12 +379,15 @@ def _kept(folder: Path, name: str, score: str | None, *, weights_only: bool = Fa
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Lightning answers Ctrl-C by leaving the process; here it is told to whoever called, and can be pressed again."""
+    """Lightning answers Ctrl-C and SIGTERM by leaving the process, the latter as if all were well.
+
+    Here whoever called is told, and Ctrl-C can be pressed again.
+    """
     before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
     try:
         yield
     except SystemExit as left:
-        if isinstance(left.__context__, KeyboardInterrupt):
+        if isinstance(left, SIGTERMException) or isinstance(left.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from geoseg.catalog.records import Record, facts_folder, safe_yaml
+from geoseg.catalog.records import Record, facts_folder, record_text, safe_yaml
 from geoseg.errors import BadOptionError
 from geoseg.training.recipe import Recipe
 from geoseg.training.sources import Source
@@ -45,7 +45,7 @@ def read_plan(path: Path) -> Plan:
     if path.name and not path.is_file() and (own := facts_folder("configs") / path.with_suffix(".yaml")).is_file():
         path = own
     try:
-        return Plan.model_validate(safe_yaml(path.read_text("utf-8")) or {})
+        return Plan.model_validate(safe_yaml(record_text(path, BadOptionError)) or {})
     except (OSError, UnicodeDecodeError) as error:
         raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
     except yaml.YAMLError as error:

@@ -20,6 +20,7 @@ from geoseg.models.checkpoints.fetch import cached_weights
 from geoseg.models.checkpoints.loading import load_encoder
 from geoseg.models.encoders.card import encoder_card
 from geoseg.models.registry import WITH_ANY_ENCODER
+from geoseg.models.units import check_unit
 from geoseg.training.crops import held
 from geoseg.training.recipe import Recipe
 
@@ -28,6 +29,9 @@ LARGEST = 4_000_000_000
 
 SMALLEST_STD = 1e-3
 """Of a band that does not vary: dividing by less would only blow up noise."""
+
+LOOKED_AT = 16
+"""Images whose unit is checked where nothing else asks for all of them."""
 
 
 def starting_point(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module, ModelCard]:
@@ -43,9 +47,12 @@ def starting_point(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Mod
         WeightsMissingError: Its encoder's published weights are not here, and nobody said to start without.
         BandMismatchError: The data are not what the network, or the bundle, reads.
         BadOptionError: A baseline, which has nothing to learn, or options that the network has not.
+        InputRangeError: Images that are not in the unit they are said to be in.
         ModelError: A bundle or a checkpoint that does not hold.
     """
     if folder := bundle_folder(recipe.model):
+        for pair in data.pairs[:: max(1, len(data.pairs) // LOOKED_AT)]:
+            check_unit(held.read(pair)[0], data.unit, f"{pair.id} of {data.name}")
         return _from_bundle(recipe, data, folder, name)
     if recipe.model in encoder_names():
         return _on_encoder(recipe, data, name)
@@ -69,7 +76,7 @@ def _from_bundle(recipe: Recipe, data: LabelledSet, folder: Path, name: str) -> 
             f"{folder} reads {', '.join(card.bands)} in {card.unit}; {data.name} holds {', '.join(data.bands)} in "
             f"{data.unit}. Choose its bands with --bands, or train a network by name."
         )
-    if len(card.classes) != len(_outputs(data)) or card.meaning != data.meaning:
+    if card.classes != _outputs(data) or card.meaning != data.meaning:
         raise BandMismatchError(
             f"{folder} tells {card.meaning} ({', '.join(card.classes)}), the labels of {data.name} tell "
             f"{data.meaning} ({', '.join(data.classes)}). Train a network by name."
@@ -189,6 +196,7 @@ def measured(data: LabelledSet, scale: float = 1.0) -> dict[str, BandStatistics]
     sums = np.zeros((3, len(data.bands)))
     for pair in data.pairs:
         image, _ = held.read(pair)
+        check_unit(image, data.unit, f"{pair.id} of {data.name}")
         seen = np.isfinite(image)
         values = np.where(seen, image, 0.0).astype(np.float64)
         sums += np.stack([seen.sum(axis=(1, 2)), values.sum(axis=(1, 2)), (values**2).sum(axis=(1, 2))])

@@ -10,7 +10,7 @@ from typing import Any
 
 from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import ResumeError
-from geoseg.models.bundle import WEIGHTS, sha256_of
+from geoseg.models.bundle import CARD, WEIGHTS, sha256_of
 from geoseg.storage import whole_file, writing
 from geoseg.training.crops import LabelMap
 from geoseg.training.held_out import Halves
@@ -28,7 +28,7 @@ class Started:
         recipe: Everything that shapes it.
         data_sha256: Over the ids, sizes and bands of what it sees, in order, and over what it learns from: how many
             pixels are labelled as what in each cell of 16 pixels.
-        start_sha256: Of the weights of the bundle it starts from, or "".
+        start_sha256: Of the card and the weights of the bundle it starts from, or "".
         devices: How many compute: each has chips of its own.
     """
 
@@ -45,7 +45,7 @@ class Started:
         digest = hashlib.sha256(seen.encode())
         for cells in labels.cells:
             digest.update(cells.tobytes())
-        start = sha256_of(folder / WEIGHTS) if folder else ""
+        start = f"{sha256_of(folder / CARD)} {sha256_of(folder / WEIGHTS)}" if folder else ""
         return cls(recipe.model_dump(mode="json"), digest.hexdigest(), start, devices)
 
     @classmethod
@@ -76,7 +76,9 @@ class Started:
         if stopped is None:
             raise ResumeError(f"{out} holds no run that was stopped. Start it without --resume.")
         if stopped.start_sha256 != self.start_sha256:
-            raise ResumeError(f"The run in {out} was started from other weights. Start anew with --overwrite.")
+            raise ResumeError(
+                f"The run in {out} was started from other weights, or another card. Start anew with --overwrite."
+            )
         if stopped.recipe != self.recipe:
             keys = sorted(self.recipe.keys() | stopped.recipe.keys())
             key = next(key for key in keys if stopped.recipe.get(key) != self.recipe.get(key))

@@ -85,7 +85,7 @@ def test_interrupted_it_says_how_to_go_on(folder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Told, "on_train_batch_end", pressed)
         status, _, err = geoseg(*words)
-    assert status == 130 and "Stopped. The same command with --resume" in err and "Traceback" not in err
+    assert status == 130 and "the same command with --resume carries on" in err and "Traceback" not in err
     status, out, err = geoseg(*words, "--resume", "--json")
     assert status == 0, err
     assert [line["step"] for line in json.loads(out)["history"]] == [2, 4, 6]

@@ -19,6 +19,7 @@ from geoseg.models.encoders.build import known_bands
 from geoseg.models.encoders.dofa import Dofa
 from geoseg.models.encoders.positions import table_2d, table_3d
 from geoseg.models.encoders.protocol import PatchEncoder
+from geoseg.models.tensors import other_kind, unsound
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +81,8 @@ def load_encoder(
 
     Raises:
         WeightsMissingError: No such file.
-        CheckpointMismatchError: A tensor is missing, unexpected or of another shape; the file is of a refused release;
-            it holds more than weights.
+        CheckpointMismatchError: A tensor is missing, unexpected, of another shape or another kind of number, or holds
+            NaN or infinity; the file is of a refused release; it holds more than weights.
     """
     family, variant = encoder_facts(name)
     digest = sha256_of(path) if path.is_file() else ""
@@ -90,6 +91,7 @@ def load_encoder(
     wanted = encoder.state_dict()
     prefix = _matched_names(name, path, family, weights, wanted)
     chosen = {key: weights[prefix + key] for key in wanted}
+    _check_numbers(path, chosen, wanted)
     if family.builder == "prithvi":
         notes += _fit_bands(chosen, name, sensor, bands, radar=radar)
         _check_table(encoder, weights.get(prefix + POSITIONS), path)
@@ -181,6 +183,17 @@ def _check_formula(table: Tensor, path: Path) -> None:
         )
 
 
+def _check_numbers(path: Path, chosen: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """Every tensor of the kind of number that the encoder has there, and none that nothing can be computed with."""
+    if recast := other_kind(wanted, chosen):
+        raise CheckpointMismatchError(
+            f"{path.name}: {len(recast)} tensors are of another kind of number, the first is {recast[0]}. "
+            "Fetch it again."
+        )
+    if fault := unsound(chosen):
+        raise CheckpointMismatchError(f"{path.name}: {fault}. Fetch it again.")
+
+
 def _check_shapes(name: str, path: Path, chosen: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     for key, tensor in wanted.items():
         if chosen[key].shape != tensor.shape:
@@ -193,5 +206,5 @@ def _check_shapes(name: str, path: Path, chosen: dict[str, Tensor], wanted: dict
 def _assign(encoder: nn.Module, chosen: dict[str, Tensor]) -> None:
     """Copy, or hand over where the encoder has no memory of its own yet (the meta device)."""
     empty = any(tensor.is_meta for tensor in encoder.state_dict().values())
-    floats = {key: tensor.float() for key, tensor in chosen.items()}
+    floats = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in chosen.items()}
     encoder.load_state_dict(floats, strict=True, assign=empty)
