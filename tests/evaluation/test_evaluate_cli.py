@@ -18,6 +18,7 @@ from made_regions import PLAIN, REGIONS, SMALL, TINY, answered, geoseg, refused,
 from safetensors.numpy import load_file
 
 from geoseg.datasets.stand_in import EVENTS
+from geoseg.evaluation.held_out import file_stem
 from geoseg.evaluation.plan import read_evaluation
 
 PAPERS = sorted(path.name for path in (Path(__file__).parents[2] / "configs" / "papers").glob("*.yaml"))
@@ -186,8 +187,8 @@ def test_a_few_shot_curve_has_modes_draws_and_a_line_for_what_learns_nothing(reg
     trained = {row["label"]: row["trainable"] for row in answer["costs"]}
     assert trained["unet frozen"] < trained["unet full"]
     assert (out / "figures" / "few-shot.png").is_file()
-    drawn = json.loads((out / "unet-full" / "fold-Niamey-2-shots-1" / "result.json").read_text())["trained_on"]
-    assert len(drawn) == 2
+    fold = out / file_stem("unet full") / "fold-Niamey-2-shots-1"
+    assert len(json.loads((fold / "result.json").read_text())["trained_on"]) == 2
     pairs = [(pair["first"], pair["second"], pair["block"], pair["units"]) for pair in answer["pairs"]]
     assert pairs == [("unet frozen", "unet full", f"{shots} shots", "draw") for shots in (2, 3)], "one region, one chip"
 
@@ -201,6 +202,7 @@ def test_a_few_shot_curve_has_modes_draws_and_a_line_for_what_learns_nothing(reg
         (("loro", "--model", "unet", "--held-out", "Atlantis"), "no region 'Atlantis'"),
         (("loro", "--model", "unet", "--regions", "id"), "chip by chip"),
         (("loro", "--model", "unet", "--regions", "split"), "one region"),
+        (("loro", "--model", "unet", "--regions", "id:(Q)?"), "id:(Q)? does not fit the id Kano_0"),
         (("loro", "--model", "unet", "--set", "lr"), "is not KEY=VALUE"),
         (("loro", "--model", "unet", "--set", "leaning_rate=1"), "leaning_rate"),
         (("loro",), "No model was named"),

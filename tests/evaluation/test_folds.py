@@ -68,7 +68,7 @@ def test_regions_come_from_ids_or_groups_and_never_are_chips():
     assert regrouped(data, "id:^[^_]+").regions == ("Kano", "Lagos")
     assert regrouped(data, {"north": ["x", "y"]}).regions == ("north", "z")
     assert regrouped(data, "split").regions == ("(none)",)
-    for wrong in ("id", "colour", "id:(", "id:Ghana"):
+    for wrong in ("id", "colour", "id:(", "id:Ghana", "id:(Ghana)?", "id:Kano|(Lagos)", "id:x*"):
         with pytest.raises(BadOptionError, match="--regions"):
             regrouped(data, wrong)
     with pytest.raises(BadOptionError, match="no region 'q'"):

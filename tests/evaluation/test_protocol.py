@@ -20,7 +20,7 @@ from geoseg.engine.here import Here
 from geoseg.engine.predict import PROBABILITY, SOURCE, predict
 from geoseg.engine.settle import settle
 from geoseg.engine.work import Imagery, Work
-from geoseg.evaluation.held_out import read_mask, write_held_out
+from geoseg.evaluation.held_out import file_stem, read_mask, write_held_out
 from geoseg.evaluation.predicting import plan_of, predict_pair
 from geoseg.evaluation.records import read_fold
 from geoseg.models.inference import Predictor
@@ -161,7 +161,7 @@ def test_an_image_without_a_place_gets_a_plain_file(tmp_path):
     pair = Pair("a/b c", "r", "", da.from_array(image, name=False), da.zeros(image.shape[1:], dtype=np.int16))
     said = predict_pair(Predictor.of("otsu"), replace(pair, image=pair.image[:1]))
     mask, probability = write_held_out(tmp_path, pair, said, "water", {"GEOSEG_MODEL": "otsu"})
-    assert (mask.relative_to(tmp_path).as_posix(), mask.name) == ("masks/a-b-c.tif", probability.name)
+    assert (mask.relative_to(tmp_path).as_posix(), mask.name) == (f"masks/{file_stem('a/b c')}.tif", probability.name)
     with pytest.warns(NotGeoreferencedWarning), rasterio.open(mask) as file:
         assert file.crs is None
         assert file.nodata == 255
