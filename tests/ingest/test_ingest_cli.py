@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from affine import Affine
 from rasterio.transform import from_origin
 
 from geoseg.cli.catalog import app
@@ -47,6 +48,15 @@ def test_add_with_a_refused_file_exits_3_and_names_it(chips, tmp_path, capsys):
     said = capsys.readouterr()
     assert "Added 2 items; 1 refused" in said.out
     assert said.err.startswith("Not added: ") and "bad.tif" in said.err
+
+
+def test_a_grid_without_area_is_refused_by_name_and_the_rest_is_added(chips, made, backscatter, tmp_path, capsys):
+    flat = Affine(0, 0, 500_000, 0, 0, 1_200_000)
+    made("chips/flat.tif", backscatter, descriptions=("vv", "vh"), transform=flat)
+    assert add(chips, tmp_path / "mine", "-q") == 3
+    said = capsys.readouterr()
+    assert "Added 2 items; 1 refused" in said.out
+    assert "flat.tif has a grid whose pixels have no area" in said.err
 
 
 def test_add_as_json_is_one_object(chips, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import stat
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation
+from geoseg.cli.main import run
 from geoseg.errors import (
     BandMismatchError,
     BundleError,
@@ -23,10 +25,11 @@ from geoseg.errors import (
     WeightsMissingError,
 )
 from geoseg.models.bundle import CARD, WEIGHTS, load_bundle, save_bundle, sha256_of
+from geoseg.models.export import InPhysicalUnits
 from geoseg.models.inference import Predictor, water_probability
 from geoseg.models.network import NetworkModel
 from geoseg.models.protocol import Chips, SegmentationModel
-from geoseg.models.registry import build, load_model
+from geoseg.models.registry import build, build_baseline, load_model
 
 BANDS = ("green", "nir", "swir16")
 
@@ -161,6 +164,58 @@ def test_a_missing_an_unexpected_and_a_reshaped_key_are_named_with_the_count(bun
     assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
 
 
+KINDS = [torch.int32, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn]
+
+
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+def test_a_weight_of_another_kind_of_number_is_refused_by_name(bundle, dtype):
+    weights = load_file(bundle / WEIGHTS)
+    weights["head.weight"] = weights["head.weight"].to(dtype)
+    with pytest.raises(CheckpointMismatchError, match=rf"head\.weight {str(dtype)[6:]} for float32"):
+        load_bundle(rewritten(bundle, weights))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64], ids=str)
+def test_a_count_that_is_no_whole_number_is_refused_by_name(bundle, dtype):
+    weights = load_file(bundle / WEIGHTS)
+    count = next(name for name in weights if name.endswith("num_batches_tracked"))
+    weights[count] = weights[count].to(dtype)
+    with pytest.raises(CheckpointMismatchError, match=f"{count} {str(dtype)[6:]} for int64"):
+        load_bundle(rewritten(bundle, weights))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_weights_of_another_precision_load_as_the_numbers_they_are(bundle, dtype):
+    weights = {
+        name: each.to(dtype) if each.is_floating_point() else each for name, each in load_file(bundle / WEIGHTS).items()
+    }
+    loaded = load_bundle(rewritten(bundle, weights)).module.state_dict()
+    assert all(torch.equal(each.to(loaded[name].dtype), loaded[name]) for name, each in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "value", "said"),
+    [
+        ("head.bias", torch.float32, float("nan"), "NaN"),
+        ("head.weight", torch.bfloat16, float("-inf"), "infinity"),
+        ("head.weight", torch.float64, 1e300, "beyond float32"),
+        ("running_var", torch.float32, -0.5, "negative variance"),
+        ("running_mean", torch.float32, float("inf"), "infinity"),
+    ],
+)
+def test_an_impossible_number_among_the_weights_is_refused_by_name(bundle, capsys, name, dtype, value, said):
+    weights = load_file(bundle / WEIGHTS)
+    name = next(each for each in weights if each.endswith(name))
+    weights[name] = weights[name].to(dtype)
+    weights[name].view(-1)[-1] = value
+    assert run(["models", "verify", str(rewritten(bundle, weights))]) == 1
+    err = capsys.readouterr().err
+    assert f"{name} holds" in err
+    assert said in err
+    assert err.count("\n") == 1
+
+
 def test_saving_weights_of_another_network_is_refused(tmp_path, module):
     with pytest.raises(CheckpointMismatchError, match="of another shape"):
         save_bundle(tmp_path, module, small_card(architecture=Architecture(name="unet", options={"base": 8})))
@@ -186,6 +241,43 @@ def test_a_hostile_or_broken_card_is_refused(bundle, text, said):
     assert not Path("owned").exists()
 
 
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_a_card_that_is_no_file_is_refused_unopened(bundle, kind):
+    (bundle / CARD).unlink()
+    if kind == "device":
+        (bundle / CARD).symlink_to("/dev/zero")
+    else:
+        os.mkfifo(bundle / CARD)
+    with pytest.raises(BundleError, match="device or a pipe"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scale": float("nan")}, "normalisation.scale"),
+        ({"scale": 0}, "normalisation.scale"),
+        ({"bands": {"green": {"mean": 0.1, "std": 0.1}}}, "normalisation.bands has no statistics of nir, swir16"),
+    ],
+)
+def test_a_card_that_would_normalise_to_nothing_is_refused_in_one_line(bundle, capsys, changes, said):
+    card = yaml.safe_load((bundle / CARD).read_text())
+    card["normalisation"] |= changes
+    (bundle / CARD).write_text(yaml.safe_dump(card))
+    assert run(["models", "verify", str(bundle)]) == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", [3e38, -3e38])
+def test_what_is_beyond_float32_once_normalised_gives_no_number_instead_of_the_means(bundle, value):
+    model, shown = load_bundle(bundle), chips(1, 3, 64, 64)
+    shown.pixels[0, 1, 20, 20] = value
+    assert water_probability(model, shown)[0, 20, 20].isnan()
+    assert InPhysicalUnits(model)(shown.pixels)[0, 0, 20, 20].isnan()
+
+
 def test_a_pickle_under_the_weights_name_is_never_opened(bundle, module):
     torch.save(module.state_dict(), bundle / WEIGHTS)
     card = yaml.safe_load((bundle / CARD).read_text())
@@ -201,14 +293,31 @@ def test_a_pickle_under_the_weights_name_is_never_opened(bundle, module):
         {"name": "unet", "options": {"colour": 3}},
         {"name": "unet", "options": {"up": "sideways"}},
         {"name": "unet", "options": {"base": "wide"}},
+        {"name": "otsu"},
     ],
-    ids=["unknown network", "unknown option", "impossible option", "option of another type"],
+    ids=["unknown network", "unknown option", "impossible option", "option of another type", "baseline"],
 )
 def test_a_card_of_a_network_that_cannot_be_built_is_refused(bundle, architecture):
     card = yaml.safe_load((bundle / CARD).read_text())
     (bundle / CARD).write_text(yaml.safe_dump(card | {"architecture": architecture}))
     with pytest.raises(BundleError, match="cannot be built"):
         load_bundle(bundle)
+
+
+def test_a_baseline_that_is_asked_for_as_a_network_is_not_offered_again():
+    with pytest.raises(UnknownNameError, match="otsu is a baseline") as caught:
+        build("otsu", 1)
+    assert "Did you mean" not in str(caught.value)
+    with pytest.raises(UnknownNameError, match="unet is a network"):
+        build_baseline(small_card(family="classical"))
+
+
+def test_a_network_without_channels_is_refused_without_a_word_of_torchs(bundle, capsys, recwarn):
+    card = yaml.safe_load((bundle / CARD).read_text())
+    (bundle / CARD).write_text(yaml.safe_dump(card | {"architecture": {"name": "unet", "options": {"base": 0}}}))
+    assert run(["models", "verify", str(bundle)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not recwarn.list
 
 
 def test_a_card_of_a_gigantic_network_takes_no_memory(bundle):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import rasterio
 
 from geoseg.catalog.cards import BEFORE, ModelCard, cards, shipped
+from geoseg.catalog.records import LARGEST_RECORD, load_record
 from geoseg.catalog.sensors import sensor, sensors
+from geoseg.cli.main import run
+from geoseg.errors import BadRecordError
 from geoseg.models.bundle import WEIGHTS, sha256_of
 from geoseg.models.inference import Predictor
 from geoseg.models.registry import MODULES, load_model
@@ -49,6 +54,17 @@ def test_a_network_without_weights_says_where_they_come_from(name):
         ({"overlap_px": 300}, "half of chip_px"),
         ({"normalisation": {"bands": {"red": {"std": 1}}}}, "does not read"),
         ({"normalisation": {"bands": {"vv": {"std": 0}}}}, "greater than 0"),
+        ({"normalisation": {"bands": {"vv": {"std": float("inf")}}}}, r"(?s)normalisation\.bands\.vv\.std.*finite"),
+        ({"normalisation": {"bands": {"vv": {"mean": float("nan")}}}}, r"(?s)normalisation\.bands\.vv\.mean.*finite"),
+        ({"normalisation": {"bands": {"vv": {"mean": 1e38, "std": 1e-3}}}}, "beyond float32"),
+        ({"normalisation": {"scale": float("nan")}}, r"(?s)normalisation\.scale.*finite"),
+        ({"normalisation": {"scale": float("inf")}}, r"(?s)normalisation\.scale.*finite"),
+        ({"normalisation": {"scale": 0}}, r"(?s)normalisation\.scale.*greater than 0"),
+        ({"normalisation": {"scale": 1e-39}}, r"normalisation\.scale.*beyond float32"),
+        ({"bands": ("vv", "vh"), "normalisation": {"bands": {"vv": {"std": 1}}}}, "no statistics of vh"),
+        ({"gsd_m": (-10, 10)}, r"(?s)gsd_m\.0.*greater than 0"),
+        ({"gsd_m": (10, float("nan"))}, r"(?s)gsd_m\.1.*finite|gsd_m\.1.*greater"),
+        ({"sensors": ("nope",)}, r"(?s)sensors.*no sensor 'nope'"),
         ({"sha256": "abc"}, "pattern"),
         ({"colour": "blue"}, "Extra inputs"),
         ({"classes": []}, "at least 1"),
@@ -95,3 +111,38 @@ def test_what_ships_is_small_loads_and_tells_the_plain_truth():
         assert len(card.limits) >= 3
         assert card.training.recipe
         assert sha256_of(folder / WEIGHTS) == card.sha256
+
+
+@pytest.fixture(params=["device", "pipe", "endless"])
+def no_file(request, tmp_path):
+    """What opens as a file, and is none, or none that ends soon."""
+    path = tmp_path / "it.yaml"
+    if request.param == "device":
+        path.symlink_to("/dev/zero")
+    elif request.param == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text("a: " + "x" * LARGEST_RECORD)
+    return path
+
+
+def test_a_record_that_is_no_file_is_refused_unread(no_file):
+    with pytest.raises(BadRecordError, match=r"device or a pipe|larger than 1,000,000 bytes"):
+        load_record(no_file, ModelCard)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("map",), ("finetune",), ("evaluate", "split", "--model", "otsu", "--data", "none")],
+    ids=lambda words: words[0],
+)
+def test_a_configuration_that_is_no_file_is_refused_unread(capsys, no_file, words):
+    assert run([*words, "--config", str(no_file)]) == 2
+    err = capsys.readouterr().err
+    assert "device or a pipe" in err or "larger than 1,000,000 bytes" in err
+
+
+def test_a_folder_and_a_missing_configuration_are_said_as_before(capsys, tmp_path):
+    for path in (tmp_path, tmp_path / "gone.yaml"):
+        assert run(["map", "--config", str(path)]) == 2
+        assert "cannot be read" in capsys.readouterr().err

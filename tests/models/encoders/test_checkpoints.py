@@ -135,6 +135,30 @@ def test_a_wrong_shape_is_named_with_both(tmp_path):
         load_tiny(tmp_path / "p.pt")
 
 
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        (torch.ones(192, dtype=torch.int32), "norm.weight int32 for float32"),
+        (torch.ones(192, dtype=torch.complex64), "norm.weight complex64 for float32"),
+        (torch.ones(192).to(torch.float8_e4m3fn), "norm.weight float8_e4m3fn for float32"),
+        (torch.full((192,), torch.nan), "norm.weight holds NaN"),
+        (torch.full((192,), 1e300, dtype=torch.float64), "norm.weight holds NaN, infinity, or a number beyond float32"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+def test_numbers_of_another_kind_or_impossible_ones_are_refused_by_name(tmp_path, weight, said):
+    prithvi_file(tmp_path / "p.pt", encoder__norm__weight=weight)
+    with pytest.raises(CheckpointMismatchError, match=said):
+        load_tiny(tmp_path / "p.pt")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_any_usual_precision_is_read(tmp_path, dtype):
+    prithvi_file(tmp_path / "p.pt", encoder__norm__weight=torch.full((192,), 0.5, dtype=dtype))
+    encoder, _ = load_tiny(tmp_path / "p.pt")
+    assert torch.equal(encoder.state_dict()["norm.weight"], torch.full((192,), 0.5))
+
+
 def test_another_encoders_file_is_refused(tmp_path):
     theirs, _ = clay_pair(CLAY["tiny"])
     torch.save({"state_dict": {f"model.encoder.{k}": v for k, v in theirs.state_dict().items()}}, tmp_path / "c.ckpt")
