@@ -38,6 +38,13 @@ def model(name, decoder, **options):
     return NetworkModel(build_from(card), card)
 
 
+def test_what_is_beyond_float32_once_normalised_is_refused_and_never_the_mean():
+    small, shown = model("clay-v1.5-tiny", "pixelshuffle"), chips()
+    shown.pixels[0, 1, 10, 10] = 3e38
+    with torch.no_grad(), pytest.raises(InputRangeError, match="never normalised"):
+        small.logits(shown)
+
+
 def test_every_encoder_is_registered_and_knows_sensors_that_exist():
     assert set(encoder_names()) <= set(MODULES)
     for family in encoder_families().values():
