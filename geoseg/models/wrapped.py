@@ -28,15 +28,6 @@ class Wrapped(nn.Module):
         return logits
 
 
-class InFloat32(Wrapped):
-    """A part of a network in bfloat16 that is computed in float32."""
-
-    def forward(self, x: Tensor, **acquisition: Any) -> Tensor:
-        """As the part's."""
-        with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float(), **acquisition)
-
-
 class InBfloat16(Wrapped):
     """A network whose convolutions and matrix products are computed in bfloat16; the logits are float32."""
 

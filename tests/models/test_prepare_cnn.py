@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from geoseg.errors import BadOptionError
+from geoseg.models.cnn.packed import PackedConv, packed
 from geoseg.models.cnn.prepare import fold_normalisation
 from geoseg.models.prepare import prepare_alike, prepare_for_inference
 from geoseg.models.registry import build
+from geoseg.models.wrapped import InBfloat16
 
 NETWORKS = {
     "unet": {"base": 8},
@@ -124,3 +126,28 @@ def test_prepared_alike_every_copy_gives_the_same_bytes_and_is_exact(name):
     assert (answers[0] - plain).abs().max() < 1e-5 * plain.abs().max() * 2
     normalisations = [sum(isinstance(part, nn.BatchNorm2d) for part in each.modules()) for each in (module, first)]
     assert normalisations[1] < normalisations[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_packed_weights_answer_as_the_network_at_any_size(name, dtype):
+    torch.manual_seed(0)
+    plain = lived_in(build(name, 3, 2, **NETWORKS[name]))
+    frozen = packed(plain, torch.randn(1, 3, 64, 64), dtype)
+    assert any(isinstance(part, PackedConv) for part in frozen.modules())
+    half = dtype == torch.bfloat16
+    with torch.inference_mode():
+        for shape in ((1, 3, 64, 64), (2, 3, 64, 64), (1, 3, 96, 128)):
+            x = torch.randn(shape)
+            expected, answer = plain(x), (InBfloat16(frozen) if half else frozen)(x)
+            assert answer.dtype == torch.float32
+            off = float((answer - expected).abs().max() / expected.abs().max())
+            assert off < (0.1 if half else 1e-4), shape
+
+
+def test_without_the_operator_nothing_is_packed(monkeypatch):
+    monkeypatch.delattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
+    plain = lived_in(build("unet", 3, 2, base=4))
+    assert packed(plain, torch.randn(1, 3, 32, 32), torch.float32) is None
+    faster, _ = prepare_for_inference(plain, torch.randn(1, 3, 32, 32))
+    assert faster is not None

@@ -1,4 +1,4 @@
-"""Faster inference of convolutional networks: normalisation folded, layout chosen by the clock, bfloat16 on request."""
+"""Faster inference of convolutional networks: folded, laid out and packed as the clock says, bfloat16 on request."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from geoseg.errors import BadOptionError
+from geoseg.models.cnn.packed import packed
 from geoseg.models.decoders.blocks import SteadyBatchNorm
 from geoseg.models.encoders.prepare import EXACT, WORTH_IT, Backend, Prepared
-from geoseg.models.wrapped import InBfloat16, InFloat32
+from geoseg.models.wrapped import InBfloat16
 
 ROUNDS = 4
 PLAIN = {nn.BatchNorm2d, SteadyBatchNorm}
@@ -28,11 +29,11 @@ def prepare_cnn(network: nn.Module, probe: Tensor, backend: Backend) -> tuple[nn
     with torch.inference_mode():
         plain = network.eval()(probe)
     folded, steps, refused = _folded(network, probe, plain)
-    variants = _in_bfloat16(folded) if backend == "bf16" else {(): folded}
-    variants |= {
-        (*names, "channels last"): copy.deepcopy(each).to(memory_format=torch.channels_last)
-        for names, each in variants.items()
-    }
+    variants = _variants(folded, probe, backend)
+    for names in list(variants)[1:]:
+        if backend == "exact" and (off := _difference(variants[names], probe, plain)) >= EXACT:
+            del variants[names]
+            refused.append(f"{names[-1]}: differed by {off:.1e}")
     names, best = _fastest(variants, probe)
     return best, Prepared(backend, (*steps, *names), tuple(refused), _difference(best, probe, plain))
 
@@ -41,14 +42,16 @@ Variants = dict[tuple[str, ...], nn.Module]
 """Networks by what was done to them, the plainest first."""
 
 
-def _in_bfloat16(network: nn.Module) -> Variants:
-    """In bfloat16; also with depthwise convolutions left in float32, which on a CPU can be faster."""
-    mixed = copy.deepcopy(network)
-    depthwise = [name for name, part in mixed.named_modules() if type(part) is nn.Conv2d and part.groups > 1]
-    for name in depthwise:
-        mixed.set_submodule(name, InFloat32(mixed.get_submodule(name)))
-    whole: Variants = {("bfloat16",): InBfloat16(network)}
-    return whole | ({("bfloat16", "depthwise in float32"): InBfloat16(mixed)} if depthwise else {})
+def _variants(network: nn.Module, probe: Tensor, backend: Backend) -> Variants:
+    """What may be faster: another layout, and on a CPU weights packed for it."""
+    last = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    variants: Variants = {(): network, ("channels last",): last}
+    dtype = torch.bfloat16 if backend == "bf16" else torch.float32
+    if not probe.is_cuda and (frozen := packed(last, probe, dtype)) is not None:
+        variants["channels last", "weights packed"] = frozen
+    if backend == "bf16":
+        return {("bfloat16", *names): InBfloat16(each) for names, each in variants.items()}
+    return variants
 
 
 def _fastest(variants: Variants, probe: Tensor) -> tuple[tuple[str, ...], nn.Module]:
