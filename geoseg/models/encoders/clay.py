@@ -175,8 +175,9 @@ class Clay(PatchEncoder):
             (grid, gsd_m, device), lambda: table_gsd(*grid, self.width - METADATA_CHANNELS, gsd_m).to(device)
         )
         batch = max(len(seen.times or ()), len(seen.latlon or ()), 1)
-        what = torch.tensor(metadata_codes(seen, batch), device=device)[:, None].expand(-1, len(where), -1)
-        return torch.cat([where.expand(batch, -1, -1), what], dim=-1)
+        codes = metadata_codes(seen, batch)
+        what = self._memo.get((repr(codes), device), lambda: torch.tensor(codes, device=device))
+        return torch.cat([where.expand(batch, -1, -1), what[:, None].expand(-1, len(where), -1)], dim=-1)
 
 
 def wavelength_codes(wavelengths_um: Tensor) -> Tensor:

@@ -55,6 +55,11 @@ def being_traced() -> bool:
     return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
+def being_recorded(x: Tensor) -> bool:
+    """A CUDA graph is being recorded: values on the GPU cannot be looked at."""
+    return x.is_cuda and torch.cuda.is_current_stream_capturing()
+
+
 def state_of(weights: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
     """Where weights lie and how often they were written: differs as soon as one was replaced or changed in place.
 

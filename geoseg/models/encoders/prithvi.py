@@ -141,7 +141,8 @@ class Prithvi(PatchEncoder):
 
     def _codes(self, pairs: list[list[list[float]]], scale: Scale, like: Tensor) -> Tensor:
         """float32 (batch, n, width) of (batch, n, 2): half the width for each of the two numbers, times the scalar."""
-        numbers = torch.tensor(pairs, device=like.device)
+        # kept: sending them anew would hold up a GPU in every forward
+        numbers = self._memo.get((repr(pairs), like.device), lambda: torch.tensor(pairs, device=like.device))
         half = self.width // 2
         first, second = (sincos(numbers[..., i].flatten(), half) for i in (0, 1))
         codes = torch.cat([first, second], dim=1).reshape(*numbers.shape[:2], self.width)
