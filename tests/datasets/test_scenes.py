@@ -205,3 +205,20 @@ def test_a_cached_scene_is_not_read_again(tmp_path):
     again = kept.pairs[0].read()
     np.testing.assert_array_equal(again[0], image)
     np.testing.assert_array_equal(again[1], mask)
+
+
+@pytest.mark.parametrize(
+    ("resolution_m", "said"),
+    [
+        (1e9, "up to 1000, not 1e"),
+        (0.0, "above 0"),
+        (float("nan"), "above 0"),
+        (1e-4, r"At 0.0001 m a pixel .* is over 20,000 megapixels. Choose a coarser --resolution"),
+    ],
+)
+def test_absurd_pixels_are_refused_before_any_is_made(tmp_path, resolution_m, said):
+    write_scene(tmp_path / "a.tif")
+    catalog = catalogued(tmp_path / "catalog", tmp_path / "a.tif")
+    labels = drawn(tmp_path / "l.gpkg", (10, 20, 15, "water"), (40, 30, 5, "dry"))
+    with pytest.raises(BadOptionError, match=said):
+        labelled_scenes(labels, [catalog], sensor="s1", resolution_m=resolution_m)
