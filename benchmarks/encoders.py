@@ -1,6 +1,6 @@
 """Our foundation encoders against the published implementations: same weights, same input, one process, in turns.
 
-    python tests/models/encoders/install_oracles.py
+    python tests/models/foundation/install_oracles.py
     python benchmarks/encoders.py                # every case, each in a process of its own
     python benchmarks/encoders.py clay-large     # one of them
     python benchmarks/encoders.py --device cuda --batch 8     # where there is a GPU: CUDA graphs, and autocast for bf16
@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "models" / "encoders"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "models" / "foundation"))
 
 WAVES = (0.493, 0.56, 0.665, 0.842, 1.61, 2.19)
 Run = Callable[[Tensor], Tensor]
@@ -46,9 +46,9 @@ def copies(
     make: Callable[[], nn.Module], chip: Tensor, run: Callable[[nn.Module], Run] = lambda it: it
 ) -> dict[str, Run]:
     """Our network, prepared for each backend; ``run`` picks what is timed of it."""
-    from geoseg.models.encoders.prepare import prepare_for_inference
-    from geoseg.models.graphed import Graphed
-    from geoseg.models.wrapped import InBfloat16
+    from geoseg.models.optimize.cuda_graph import Graphed
+    from geoseg.models.optimize.encoders import prepare_for_inference
+    from geoseg.models.optimize.wrapper import InBfloat16
 
     made: dict[str, Run] = {}
     for backend in ("exact", "bf16"):
@@ -56,7 +56,7 @@ def copies(
         done = prepare_for_inference(network, chip, backend="exact" if chip.is_cuda else backend)
         print(f"  {backend}: {'; '.join(done.steps)}", *done.refused, file=sys.stderr)
         asked = run(network)
-        if chip.is_cuda:  # as geoseg.models.prepare does with a whole network
+        if chip.is_cuda:  # as geoseg.models.optimize.prepare does with a whole network
             asked = Graphed(InBfloat16(asked) if backend == "bf16" else asked)
         made[f"geoseg {backend}"] = asked
     return made
@@ -102,7 +102,7 @@ def clay_large(batch: int) -> Case:
 
 def clay_head(batch: int) -> Case:
     """Clay's head alone, on 32x32 cells."""
-    from geoseg.models.decoders.pixelshuffle import PixelShuffleDecoder
+    from geoseg.models.foundation.decoders.pixelshuffle import PixelShuffleDecoder
 
     head = PixelShuffleDecoder(1024, 2, patch=8).eval()
     folded = PixelShuffleDecoder(1024, 2, patch=8).eval()
@@ -249,7 +249,7 @@ def one(name: str, rounds: int, device: str, batch: int) -> None:
 def imports() -> None:
     """Seconds that each import takes in a fresh process, over torch."""
     print("\n| import | seconds over torch |\n|---|---|")
-    for module in ("geoseg.models.foundation", "torchgeo.models"):
+    for module in ("geoseg.models.foundation.model", "torchgeo.models"):
         code = f"import torch, time; s = time.perf_counter(); import {module}; print(time.perf_counter() - s)"
         command = [sys.executable, "-c", code]
         runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]

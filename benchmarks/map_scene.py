@@ -77,7 +77,7 @@ def windows_asked(card: ModelCard, source: Path) -> int:
     """Windows of the map's grid that show anything observed, as ``source.tif`` tells."""
     import rasterio
 
-    from geoseg.chips.plan import Plan
+    from geoseg.inference.plan import Plan
 
     with rasterio.open(source) as file:
         observed = file.read(1) != file.nodata

@@ -16,7 +16,7 @@ import time
 import torch
 
 from geoseg.models import segmentation
-from geoseg.models.prepare import prepare_for_inference
+from geoseg.models.optimize.prepare import prepare_for_inference
 
 NETWORKS = (
     "unet",

@@ -16,9 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from geoseg.core.request import Request as Request
     from geoseg.errors import GeosegError as GeosegError
     from geoseg.pipeline import map_flood as map_flood
-    from geoseg.request import Request as Request
     from geoseg.result import MapResult as MapResult
 
 __version__ = "0.1.0"
@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 _HOME = {
     "GeosegError": "geoseg.errors",
     "MapResult": "geoseg.result",
-    "Request": "geoseg.request",
+    "Request": "geoseg.core.request",
     "map_flood": "geoseg.pipeline",
 }
 __all__ = ["GeosegError", "MapResult", "Request", "map_flood"]

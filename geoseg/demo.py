@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.progress import Report, silent
+from geoseg.core.request import Request
 from geoseg.errors import BadOptionError
 from geoseg.pipeline import Compute, map_flood
-from geoseg.progress import Report, silent
-from geoseg.request import Request
 from geoseg.result import MapResult
 from geoseg.simulate import Region, demo_folder, ensure, is_made, region, regions
 

@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from geoseg import __version__
-from geoseg.storage import cache_folder
+from geoseg.core.atomic import cache_folder
 
 PACKAGES = (
     *("torch", "torchvision", "torchgeo", "segmentation-models-pytorch", "timm", "lightning", "rasterio", "geopandas"),

@@ -18,27 +18,27 @@ from typing import TYPE_CHECKING
 
 from geoseg import __version__
 from geoseg.catalog.sensors import sensor
-from geoseg.clock import Clock
-from geoseg.engine.here import Here
-from geoseg.engine.predict import PROBABILITY, SOURCE, predict
-from geoseg.engine.settle import settle
-from geoseg.engine.work import Imagery, Work
+from geoseg.core.clock import Clock
+from geoseg.core.progress import Report, silent
+from geoseg.core.request import Request
 from geoseg.errors import BadOptionError, EngineError, GeosegError, OutputError, SceneUnreadableError
+from geoseg.inference.job import InferenceJob, ModelInput
+from geoseg.inference.layers import ByteLayer
+from geoseg.inference.local import LocalExecutor
+from geoseg.inference.run import PROBABILITY, SOURCE, predict
+from geoseg.inference.threshold import fit_scene_threshold
+from geoseg.inference.work_folder import WorkFolder
 from geoseg.models.inference import Predictor
-from geoseg.permanent import Permanent, either, permanent_water, water_before
-from geoseg.products.codes import NOT_OBSERVED, Legend
-from geoseg.products.layer import ByteLayer
-from geoseg.products.mask import fill_mask
-from geoseg.products.work import WorkFolder
-from geoseg.progress import Report, silent
+from geoseg.products.write import MASK, Finished, check_out, write_products
 from geoseg.readers import Failure
-from geoseg.request import Request
+from geoseg.resolve import MapPlan, resolve
 from geoseg.result import MapResult
-from geoseg.sight import Sight, look
-from geoseg.write import MASK, Finished, check_out, write_products
+from geoseg.water.codes import NOT_OBSERVED, Legend
+from geoseg.water.mask import fill_mask
+from geoseg.water.permanent import PermanentWater, either, permanent_water, pre_event_water
 
 if TYPE_CHECKING:
-    from geoseg.engine.cluster import Cluster
+    from geoseg.inference.dask_executor import DaskExecutor
 
 
 MOST_WORKERS_A_CORE = 4
@@ -78,12 +78,12 @@ class Compute:
             raise BadOptionError(f"--device is auto, cpu or cuda, not {self.device!r}.")
 
     @contextmanager
-    def executor(self) -> Iterator[Here | Cluster]:
+    def executor(self) -> Iterator[LocalExecutor | DaskExecutor]:
         """What runs the blocks."""
         if not (self.workers or self.scheduler):
-            yield Here()
+            yield LocalExecutor()
             return
-        from geoseg.engine.cluster import local_cluster, remote_cluster
+        from geoseg.inference.dask_executor import local_cluster, remote_cluster
 
         with remote_cluster(self.scheduler) if self.scheduler else local_cluster(self.workers or 1) as cluster:
             yield cluster
@@ -117,30 +117,32 @@ class Mapper:
         report: Told of every step.
     """
 
-    executor: Here | Cluster
-    sight: Sight
+    executor: LocalExecutor | DaskExecutor
+    map_plan: MapPlan
     predictor: Predictor
     batch_size: int
     out: Path
     report: Report
 
-    def over(self, imagery: Imagery, stage: str) -> Pass:
+    def over(self, imagery: ModelInput, stage: str) -> Pass:
         """One pass; carries on where an earlier run of the same was stopped.
 
         Raises:
             SceneUnreadableError: Not one of the scenes could be read.
         """
-        known = self.predictor.seeing(gsd_m=self.sight.gsd_m, time=imagery.now.scenes[0].time, latlon=self.sight.latlon)
-        settled = settle(self.executor, imagery, known, self.report)
-        plan, shape = self.sight.plan, (int(self.sight.grid.shape[0]), int(self.sight.grid.shape[1]))
-        key = digest_of(__version__, self.sight.request.record(), settled, plan, imagery)
+        known = self.predictor.with_acquisition(
+            gsd_m=self.map_plan.gsd_m, time=imagery.now.scenes[0].time, latlon=self.map_plan.latlon
+        )
+        with_threshold = fit_scene_threshold(self.executor, imagery, known, self.report)
+        plan, shape = self.map_plan.plan, (int(self.map_plan.grid.shape[0]), int(self.map_plan.grid.shape[1]))
+        key = digest_of(__version__, self.map_plan.request.record(), with_threshold, plan, imagery)
         folder = WorkFolder.open(self.out, key, shape, (PROBABILITY, SOURCE, MASK), stage=stage)
-        work = Work(plan, imagery, settled, self.batch_size)
+        work = InferenceJob(plan, imagery, with_threshold, self.batch_size)
         failures = predict(self.executor, work, folder, self.report, stage)
         scenes = {scene.id for cube in imagery.cubes for scene in cube.scenes}
         if scenes <= {failure.scene_id for failure in failures} and is_empty(folder.layers[SOURCE]):
             raise SceneUnreadableError(f"None of the {len(scenes)} scenes could be read. {failures[0].reason}")
-        return Pass(folder.layers, settled, failures)
+        return Pass(folder.layers, with_threshold, failures)
 
 
 def map_flood(
@@ -173,44 +175,44 @@ def map_flood(
         prune=request.prune,
         precision=request.precision,
     )
-    sight = look(request, predictor.card, report)
-    reference = permanent_water(request, sight.grid)
+    map_plan = resolve(request, predictor.card, report)
+    reference = permanent_water(request, map_plan.grid)
     clock.lap("search")
     with tidy(out):
         with compute.executor() as executor:
-            mapper = Mapper(executor, sight, predictor, compute.batch_size, out, report)
-            now = mapper.over(sight.imagery, "map")
-            before = mapper.over(sight.imagery_before, "before") if sight.imagery_before else None
+            mapper = Mapper(executor, map_plan, predictor, compute.batch_size, out, report)
+            now = mapper.over(map_plan.imagery, "map")
+            before = mapper.over(map_plan.imagery_before, "before") if map_plan.imagery_before else None
         clock.lap("map")
-        finished = finish(sight, now, before, reference)
+        finished = finish(map_plan, now, before, reference)
         clock.lap("mask")
         result = write_products(finished, out, clock, report)
     WorkFolder.discard(out)
     return result
 
 
-def finish(sight: Sight, now: Pass, before: Pass | None, reference: Permanent | None) -> Finished:
+def finish(map_plan: MapPlan, now: Pass, before: Pass | None, reference: PermanentWater | None) -> Finished:
     """The mask: from the probability, and from what is known of permanent water."""
-    threshold_pct = sight.card.threshold_pct
-    permanent = either(reference, water_before(before.layers[PROBABILITY], threshold_pct) if before else None)
-    shares, undecided_px = fill_mask(
+    threshold_pct = map_plan.card.threshold_pct
+    permanent = either(reference, pre_event_water(before.layers[PROBABILITY], threshold_pct) if before else None)
+    shares, unknown_reference_px = fill_mask(
         now.layers[MASK],
         (now.layers[PROBABILITY], now.layers[SOURCE]),
-        sight.grid,
+        map_plan.grid,
         threshold_pct=threshold_pct,
         known=permanent.on if permanent else None,
-        area=json.dumps(sight.request.area.geojson),
-        blank_outside=sight.request.area.polygon is not None,
+        area=json.dumps(map_plan.request.area.geojson),
+        blank_outside=map_plan.request.area.polygon is not None,
     )
     failures = (*now.failures, *(before.failures if before else ()), *(reference.failures if reference else ()))
     return Finished(
-        sight=sight,
+        map_plan=map_plan,
         predictor=now.predictor,
         layers=now.layers,
-        legend=Legend.of(sight.card.meaning, has_reference=permanent is not None),
+        legend=Legend.of(map_plan.card.meaning, has_reference=permanent is not None),
         shares=shares,
         reference=reference.found.scenes if reference else (),
-        undecided_px=undecided_px,
+        unknown_reference_px=unknown_reference_px,
         failures=tuple(dict.fromkeys(failures)),
     )
 
@@ -235,7 +237,7 @@ def digest_of(*parts: object) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(repr(part).encode())
-        if isinstance(part, Imagery):
+        if isinstance(part, ModelInput):
             recipes = [recipe for cube in part.cubes for recipe in cube.recipes]
             files = {Path(href) for recipe in recipes for href in recipe.hrefs}
             stamps = [(path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files) if path.is_file()]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geoseg.core.request import Request
+from geoseg.core.scene import RejectedScene
 from geoseg.readers import Cube, Failure
-from geoseg.request import Request
-from geoseg.scene import LeftOut
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,7 +50,7 @@ class MapResult:
     scenes: tuple[str, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[RejectedScene, ...]
     seconds: dict[str, float]
     cube: Cube = field(repr=False)
 

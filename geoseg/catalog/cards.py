@@ -189,7 +189,7 @@ class ModelCard(Record):
                 raise ValueError(f"normalisation.scale {self.normalisation.scale:g} / std {std:g} is beyond float32")
 
     @property
-    def wants_before(self) -> bool:
+    def wants_pre_event(self) -> bool:
         """The model reads imagery from before the flood."""
         return any(band.startswith(BEFORE) for band in self.bands)
 

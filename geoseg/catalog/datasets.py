@@ -187,7 +187,7 @@ class DatasetRecord(Record):
         return tuple(band for part in self.images for band in part.bands if band)
 
     @property
-    def wants_before(self) -> bool:
+    def wants_pre_event(self) -> bool:
         """Part of the imagery is from before the flood."""
         return any(band.startswith(BEFORE) for band in self.bands)
 

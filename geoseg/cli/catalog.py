@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geoseg.cli.draw import progress_bars
+from geoseg.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from geoseg.ingest.add import Added
+    from geoseg.sources.local.add import Added
 
 EXIT_FAULTS, EXIT_SOME_REFUSED = 1, 3
 NOTHING_SEEN = "every pixel of it is nodata or NaN: a map of it will say not observed everywhere."
@@ -76,8 +76,8 @@ def add(
     Exit status 3 where some files were refused and others added, 1 where none
     was added.
     """
-    from geoseg.ingest.add import add as add_files
-    from geoseg.ingest.options import options_of
+    from geoseg.sources.local.add import add as add_files
+    from geoseg.sources.local.options import options_of
 
     options = options_of(sensor=sensor, date=date, units=units, bands=bands, s2_offset=s2_offset, level=level)
     with progress_bars(quiet=quiet or json_) as report:
@@ -156,7 +156,7 @@ def validate(
     folder: Annotated[Path, typer.Argument(help="Folder of your own catalogue.")], json_: JsonOption = False
 ) -> None:
     """Check your own catalogue: files there and whole, bands, sizes, units. Exit status 1 for any fault."""
-    from geoseg.ingest.validate import validate as check
+    from geoseg.sources.local.validate import validate as check
 
     with progress_bars(quiet=json_) as report:
         count, problems = check(_own_folder(folder), report=report)
@@ -174,7 +174,7 @@ def validate(
 
 
 def _plain(added: Added) -> dict[str, Any]:
-    from geoseg.ingest.first_map import covering, days
+    from geoseg.sources.local.suggest_map import covering, days
 
     return {
         "catalog": str(added.folder / "catalog.json"),
@@ -190,7 +190,7 @@ def _plain(added: Added) -> dict[str, Any]:
 
 def _command(added: Added) -> str | None:
     """The map of what was added, as a person may type it; None where no model of geoseg's own reads it."""
-    from geoseg.ingest.first_map import first_map
+    from geoseg.sources.local.suggest_map import first_map
 
     request = first_map(added.items, added.folder / "catalog.json")
     return None if request is None else request.command("map", FIRST_MAP)
@@ -230,7 +230,7 @@ def _print_added(added: Added) -> None:
 
 
 def _print_first_map(added: Added) -> None:
-    from geoseg.ingest.first_map import covering, days
+    from geoseg.sources.local.suggest_map import covering, days
 
     first, last = days(added.items)
     box = ",".join(f"{number:.4f}" for number in covering(added.items))
@@ -270,7 +270,7 @@ def _own_folder(path: Path) -> Path:
         SearchFailedError: It is none, or a damaged one.
     """
     from geoseg.errors import SearchFailedError
-    from geoseg.ingest.store import CATALOG, ITEMS, PARQUET, read_items
+    from geoseg.sources.local.store import CATALOG, ITEMS, PARQUET, read_items
 
     if not path.exists():
         raise SearchFailedError(f"There is no file or folder {path}. `geoseg catalog list` names what geoseg knows.")
@@ -289,7 +289,7 @@ def _own_folder(path: Path) -> Path:
 
 def _is_own(folder: Path) -> bool:
     """Its door says that ``geoseg catalog add`` made it."""
-    from geoseg.ingest.store import CATALOG, CATALOG_ID
+    from geoseg.sources.local.store import CATALOG, CATALOG_ID
 
     try:
         door = json.loads((folder / CATALOG).read_text(encoding="utf-8"))
@@ -299,7 +299,7 @@ def _is_own(folder: Path) -> bool:
 
 
 def _show_items(path: Path, *, json_: bool) -> None:
-    from geoseg.ingest.store import read_items
+    from geoseg.sources.local.store import read_items
 
     rows = [_summary(item) for item in read_items(_own_folder(path))]
     if json_:
@@ -334,7 +334,7 @@ def _pixel(row: dict[str, Any]) -> str:
 
 
 def _list_items(path: Path, *, json_: bool) -> None:
-    from geoseg.ingest.store import read_items
+    from geoseg.sources.local.store import read_items
 
     rows = [_summary(item) for item in read_items(_own_folder(path))]
     if json_:
@@ -374,7 +374,7 @@ def _list_collections(catalog: str | None, *, json_: bool) -> None:
 
 def _item(path: Path) -> dict[str, Any] | None:
     """The item at ``FOLDER/ITEM``, or in an item's own JSON file; None where there is none."""
-    from geoseg.ingest.store import is_catalogue, read_items
+    from geoseg.sources.local.store import is_catalogue, read_items
 
     name = path.name.removesuffix(".json")
     for folder in (path.parent, path.parent.parent):

@@ -35,7 +35,7 @@ def demo(
     if list_:
         _print_regions(as_json=json_)
         return
-    from geoseg.cli.draw import progress_bars, set_up_logging
+    from geoseg.cli.progress import progress_bars, set_up_logging
     from geoseg.demo import run_demo
 
     set_up_logging(-1 if quiet else 0)

@@ -86,7 +86,7 @@ def evaluate(
     loro holds out one region after the other, never single chips; split goes by the data's own splits; fewshot learns
     from a handful, drawn several times. Into --out go scores.csv, scores.json, table.md, figures and run.json.
     """
-    from geoseg.cli.draw import progress_bars, set_up_logging
+    from geoseg.cli.progress import progress_bars, set_up_logging
     from geoseg.errors import BadOptionError
 
     set_up_logging(-1 if quiet else verbose)

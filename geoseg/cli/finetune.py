@@ -118,8 +118,8 @@ def finetune(
     stopped goes on with --resume, to the same weights. The bundle's card tells what it learned from, and how well.
     """
     began = time.monotonic()
-    from geoseg.allocator import keep_freed_memory
-    from geoseg.cli.draw import progress_bars, set_up_logging
+    from geoseg.cli.progress import progress_bars, set_up_logging
+    from geoseg.core.allocator import keep_freed_memory
     from geoseg.training.plan import Plan, merged, read_plan, settings
 
     keep_freed_memory()

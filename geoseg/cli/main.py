@@ -9,7 +9,7 @@ import typer
 
 from geoseg import __version__
 from geoseg.cli import catalog, demo, doctor, evaluate, finetune, map_, models, scenes
-from geoseg.cli.answer import answer_error, expect_json
+from geoseg.cli.json_output import answer_error, expect_json
 from geoseg.errors import GeosegError, UsageError
 
 # typer carries its own click, or imports it: its exceptions are reached through the one that typer names

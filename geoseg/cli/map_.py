@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geoseg.cli.answer import note_json
+from geoseg.cli.json_output import note_json
 from geoseg.errors import BadOptionError
 
 if TYPE_CHECKING:
@@ -136,11 +136,11 @@ def map_(
     Into --out go flood.tif (0 dry, 1 flood or water, 2 permanent water, 255 not observed), probability.tif, source.tif,
     preview.png and run.json. A run that was stopped carries on when it is started again.
     """
-    from geoseg.cli.draw import progress_bars, set_up_logging
+    from geoseg.cli.progress import progress_bars, set_up_logging
 
     set_up_logging(-1 if quiet else verbose)  # before the rest is imported: dask reads its levels when it is
+    from geoseg.core.request import Request
     from geoseg.pipeline import Compute, map_flood
-    from geoseg.request import Request
 
     if bbox and aoi and config:
         bbox, aoi = _typed_area(ctx, bbox, aoi)

@@ -75,7 +75,7 @@ def fetch(
     json_: JsonOption = False,
 ) -> None:
     """Bring an encoder's official weights into the cache; a broken download carries on where it was."""
-    from geoseg.cli.draw import progress_bars
+    from geoseg.cli.progress import progress_bars
     from geoseg.models.checkpoints.fetch import fetch as fetch_weights
 
     with progress_bars(quiet=quiet or json_) as report:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from geoseg.request import Request
-    from geoseg.scene import Found
+    from geoseg.core.request import Request
+    from geoseg.core.scene import Found
 
 
 def scenes(
@@ -35,8 +35,8 @@ def scenes(
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """List the scenes a map would use, and those left out with the reason. No pixel is opened."""
-    from geoseg.request import Request
-    from geoseg.sight import scenes_for
+    from geoseg.core.request import Request
+    from geoseg.resolve import scenes_for
 
     request = Request.of(
         bbox=bbox,
@@ -57,7 +57,7 @@ def scenes(
 
 def _record(request: Request, found: Found) -> dict[str, Any]:
     """The answer as plain JSON values."""
-    from geoseg.search import coverage_pct
+    from geoseg.sources.search import coverage_pct
 
     return {
         "request": request.record(),
@@ -82,7 +82,7 @@ def _table(request: Request, found: Found) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from geoseg.search import coverage_pct
+    from geoseg.sources.search import coverage_pct
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("time (UTC)", no_wrap=True)

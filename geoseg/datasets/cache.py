@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 import dask.array as da
 import numpy as np
 
+from geoseg.core.atomic import cache_folder, writing
 from geoseg.datasets.pair import LabelledSet, Pair
-from geoseg.storage import cache_folder, writing
 
 if TYPE_CHECKING:
     import zarr

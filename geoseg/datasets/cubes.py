@@ -15,10 +15,10 @@ import numpy as np
 from dask.base import tokenize
 from numpy.typing import NDArray
 
+from geoseg.core.scene import Scene
 from geoseg.errors import ReadError
 from geoseg.readers import Cube, refusal
 from geoseg.readers.recipe import SceneRecipe
-from geoseg.scene import Scene
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -36,7 +36,7 @@ def image_of(cube: Cube, geobox: GeoBox) -> da.Array:
         geobox: A part of the cube's grid.
     """
     size = shape_of(geobox)
-    window = replace(cube, geobox=geobox, tile_px=max(size), phase=(0, 0))
+    window = replace(cube, geobox=geobox, tile_px=max(size), tile_offset=(0, 0))
     name = f"scenes-{tokenize(cube.bands, place_words(geobox), *(_identity(recipe) for recipe in cube.recipes))}"
     return lazy(partial(_pixels, window), name, (len(cube.bands), *size), np.float32)
 

@@ -19,15 +19,15 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.core.grid import output_grid
+from geoseg.core.request import Area, Dates, check_bbox
+from geoseg.core.scene import Found, Scene, passes
 from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of, place_words, shape_of
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair, Place
 from geoseg.datasets.polygons import Polygons, check_classes, read_polygons
 from geoseg.errors import AreaTooLargeError, BadOptionError, GeosegError, NoScenesError, ReadError
-from geoseg.grid import output_grid
 from geoseg.readers import Cube, refusal
-from geoseg.request import Area, Dates, check_bbox
-from geoseg.scene import Found, Scene, passes
-from geoseg.search import find_scenes
+from geoseg.sources.search import find_scenes
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -372,7 +372,7 @@ class Sown:
         around = GeoBox.from_bbox(box, crs=self.polygons.crs, resolution=abs(step) * 2 / PROBE_PX)
         try:
             cube = Cube.of([scene], around, self.cube.bands, instant=scene.time, tile_px=2 * PROBE_PX)
-            failures = replace(cube, tile_px=max(around.shape), phase=(0, 0)).tile(0, 0).failures
+            failures = replace(cube, tile_px=max(around.shape), tile_offset=(0, 0)).tile(0, 0).failures
         except ReadError as error:
             return str(error)
         return failures[0].reason if failures else None

@@ -16,16 +16,16 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.core.atomic import atomic_folder, cache_folder
+from geoseg.core.progress import Progress, Report, silent
+from geoseg.core.request import Area, Dates
+from geoseg.core.scene import Scene
 from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of
 from geoseg.datasets.pair import LabelledSet, Pair, Place
 from geoseg.errors import BadOptionError, UnknownNameError
-from geoseg.progress import Progress, Report, silent
 from geoseg.readers import Cube
-from geoseg.request import Area, Dates
-from geoseg.scene import Scene
-from geoseg.search import find_scenes
 from geoseg.simulate import Region, region, regions
-from geoseg.storage import cache_folder, whole_folder
+from geoseg.sources.search import find_scenes
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -162,7 +162,7 @@ def make(name: str, seed: int = 0, folder: Path | None = None) -> World:
     digest = hashlib.sha256(words.encode()).hexdigest()[:12]
     place = (folder or cache_folder("simulated")) / f"{name}-{seed}-{digest}"
     if not place.is_dir():
-        with whole_folder(place) as part:
+        with atomic_folder(place) as part:
             items = list(Scenes(name, make_world(facts), part).write())
             _write_buildings(part)
             for item in items:

@@ -7,13 +7,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from geoseg.core.progress import Progress, Report, silent
 from geoseg.errors import OutputNotWritableError
 from geoseg.evaluation.plan import EvaluationPlan, Protocol
 from geoseg.evaluation.protocol import Evaluated, run_folds
 from geoseg.evaluation.report import as_plain, summary, write_report
 from geoseg.evaluation.rows import Table
 from geoseg.evaluation.table import tabled
-from geoseg.progress import Progress, Report, silent
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.atomic import atomic_file
 from geoseg.datasets.pair import UNLABELLED, Pair
 from geoseg.evaluation.counts import NOT_OBSERVED
 from geoseg.evaluation.held_out import file_stem, read_mask
 from geoseg.evaluation.protocol import Evaluated
 from geoseg.evaluation.records import ChipRecord, FoldRecord, own_id
 from geoseg.evaluation.rows import LEARNED, CostRow, Row, Table
-from geoseg.storage import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -394,6 +394,6 @@ def _figures(width: float, height: float, count: int, across: int | None = None)
 def _saved(figure: Figure, path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         FigureCanvasAgg(figure).print_png(str(part))
     return path

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import LabelledSet, Pair, Place
 from geoseg.errors import BadOptionError, NotTrainableError
-from geoseg.progress import Progress, Report, silent
 from geoseg.training.crops import held
 from geoseg.training.shots import draw
 

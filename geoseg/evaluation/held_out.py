@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 
+from geoseg.core.atomic import atomic_file, writing
+from geoseg.core.raster_band import RasterBand
 from geoseg.datasets.pair import Pair
 from geoseg.evaluation.predicting import Predicted
-from geoseg.products.codes import PROBABILITY, Legend, Meaning
-from geoseg.products.layer import ByteLayer
-from geoseg.products.raster import Band, write_cogs
-from geoseg.storage import whole_file, writing
+from geoseg.inference.layers import ByteLayer
+from geoseg.products.raster import write_cogs
+from geoseg.water.codes import PROBABILITY, Legend, Meaning
 
 MASKS, PROBABILITIES = "masks", "probabilities"
 
@@ -96,11 +97,11 @@ def _layer(work: Path, path: Path, codes: NDArray[np.uint8]) -> ByteLayer:
     return layer
 
 
-def _write_plain(path: Path, codes: NDArray[np.uint8], band: Band, tags: dict[str, str]) -> None:
+def _write_plain(path: Path, codes: NDArray[np.uint8], band: RasterBand, tags: dict[str, str]) -> None:
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": band.nodata, "compress": "deflate"}
     rows, columns = codes.shape
     with (
-        whole_file(path) as part,
+        atomic_file(path) as part,
         _placeless(),
         rasterio.open(part, "w", width=columns, height=rows, **profile) as file,
     ):

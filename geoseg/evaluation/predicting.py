@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
-from geoseg.chips.blend import NOT_OBSERVED, Blend, Partial
-from geoseg.chips.cut import cut
-from geoseg.chips.plan import Plan
 from geoseg.datasets.pair import Pair
-from geoseg.engine.chipwise import Chipwise
-from geoseg.engine.settle import SURVEY_PX
+from geoseg.inference.blend import NOT_OBSERVED, Blend, BlockSums
+from geoseg.inference.chip_predictor import ChipPredictor
+from geoseg.inference.plan import Plan
+from geoseg.inference.threshold import SURVEY_PX
+from geoseg.inference.windows import cut
 from geoseg.models.inference import Predictor
 from geoseg.models.protocol import SceneAdaptive
-from geoseg.products.codes import mask_codes
+from geoseg.water.codes import mask_codes
 
 BLOCK_PX = 1024
 """Side of a block; changes memory only, never the answer."""
@@ -43,7 +43,7 @@ class Predicted:
     no_answer: NDArray[np.bool_]
     seconds: float
     windows: int
-    findings: dict[str, object]
+    scene_threshold_info: dict[str, object]
 
 
 def predict_pair(predictor: Predictor, pair: Pair, *, batch_size: int = 8, threads: int | None = None) -> Predicted:
@@ -61,31 +61,31 @@ def predict_pair(predictor: Predictor, pair: Pair, *, batch_size: int = 8, threa
     """
     pixels = pair.image.compute(scheduler="synchronous")
     begun = perf_counter()
-    known = predictor.seeing(gsd_m=pair.gsd_m, time=pair.time, latlon=pair.latlon)
-    settled = _settled(known, pixels)
-    percent, windows = _probability(settled, pixels, batch_size, threads or os.cpu_count() or 1)
-    mask = mask_codes(percent, None, settled.card.threshold_pct)
+    known = predictor.with_acquisition(gsd_m=pair.gsd_m, time=pair.time, latlon=pair.latlon)
+    with_threshold = _settled(known, pixels)
+    percent, windows = _probability(with_threshold, pixels, batch_size, threads or os.cpu_count() or 1)
+    mask = mask_codes(percent, None, with_threshold.card.threshold_pct)
     seconds = perf_counter() - begun
     no_answer = (percent == NOT_OBSERVED) & ~np.isnan(pixels).any(axis=0)
-    return Predicted(percent, mask, no_answer, seconds, windows, settled.findings())
+    return Predicted(percent, mask, no_answer, seconds, windows, with_threshold.scene_threshold_info())
 
 
 def plan_of(card: ModelCard, shape: tuple[int, int]) -> Plan:
     """Where the windows lie over an image of a shape (y, x)."""
     if card.chip_px is None:
-        return Plan.over(shape, BLOCK_PX, block_px=BLOCK_PX, sticks_out=False)
+        return Plan.over(shape, BLOCK_PX, block_px=BLOCK_PX, reflect_padding=False)
     return Plan.over(shape, card.chip_px, card.overlap_px, block_px=BLOCK_PX)
 
 
 def _settled(predictor: Predictor, pixels: NDArray[np.float32]) -> Predictor:
-    """The threshold chosen from the whole image, where the model chooses one; as in ``geoseg.engine.settle``."""
+    """The threshold chosen from the whole image, where the model chooses one; as in ``geoseg.inference.threshold``."""
     model = predictor.load()
     if not isinstance(model, SceneAdaptive):
         return predictor
-    side = -(-SURVEY_PX // model.survey_px) * model.survey_px
-    plan = Plan.over((pixels.shape[1], pixels.shape[2]), side, block_px=side, sticks_out=False)
-    parts = [model.survey(pixels[:, slice(*block.y), slice(*block.x)]) for block in plan.blocks()]
-    return predictor.settled(reduce(lambda whole, part: whole.merge(part), parts))
+    side = -(-SURVEY_PX // model.statistics_tile_px) * model.statistics_tile_px
+    plan = Plan.over((pixels.shape[1], pixels.shape[2]), side, block_px=side, reflect_padding=False)
+    parts = [model.scene_statistics(pixels[:, slice(*block.y), slice(*block.x)]) for block in plan.blocks()]
+    return predictor.with_threshold(reduce(lambda whole, part: whole.merge(part), parts))
 
 
 def _probability(
@@ -94,17 +94,17 @@ def _probability(
     plan = plan_of(predictor.card, (pixels.shape[1], pixels.shape[2]))
     source = np.where(np.isnan(pixels).any(axis=0), np.uint8(NOT_OBSERVED), np.uint8(0))
     blend, rows, windows = Blend(plan), list[NDArray[np.uint8]](), 0
-    one_at_a_time = not plan.y.sticks_out
-    with Chipwise(predictor, threads=threads, batch_size=1 if one_at_a_time else batch_size) as chipwise:
+    one_at_a_time = not plan.y.reflect_padding
+    with ChipPredictor(predictor, threads=threads, batch_size=1 if one_at_a_time else batch_size) as chip_predictor:
         done = 0
         for block in plan.blocks():
             if block.row != done:
                 rows.append(blend.flush(done)[1])
                 done = block.row
-            partial = Partial.empty(plan, block, source[slice(*block.y), slice(*block.x)])
+            partial = BlockSums.empty(plan, block, source[slice(*block.y), slice(*block.x)])
             shown = pixels[:, slice(*block.read_y), slice(*block.read_x)]
             # as in a map, a chip without anything observed needs no answer
-            for window, chip in chipwise.probabilities(
+            for window, chip in chip_predictor.probabilities(
                 each for each in cut(plan, block, shown) if not np.isnan(each[1][0]).all()
             ):
                 partial.add(plan, window, chip)

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg import __version__
+from geoseg.core.atomic import atomic_file
+from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.errors import BadOptionError, NotTrainableError, OutputExistsError
 from geoseg.evaluation.boundary import BoundaryCounts
@@ -40,21 +42,19 @@ from geoseg.evaluation.folds import (
     scored_only,
 )
 from geoseg.evaluation.held_out import file_stem, write_held_out
-from geoseg.evaluation.leaks import learned_from
 from geoseg.evaluation.plan import EvaluationPlan, Protocol
 from geoseg.evaluation.predicting import Predicted, predict_pair
 from geoseg.evaluation.records import ChipRecord, Costs, FoldRecord, read_fold, write_record
+from geoseg.evaluation.train_test_overlap import learned_from
 from geoseg.models.bundle import CARD, WEIGHTS, sha256_of
 from geoseg.models.inference import Predictor
 from geoseg.models.network import resolve_device
-from geoseg.products.codes import Meaning
 from geoseg.products.run_record import installed_versions
-from geoseg.progress import Progress, Report, silent
-from geoseg.storage import whole_file
 from geoseg.training.crops import held
 from geoseg.training.finetune import RUN, finetune
+from geoseg.training.fingerprint import Started
 from geoseg.training.start import bundle_folder
-from geoseg.training.started import Started
+from geoseg.water.codes import Meaning
 
 RESULT, TRAINED = "result.json", "trained.json"
 
@@ -175,7 +175,7 @@ def count(pair: Pair, truth: NDArray[np.int16], said: Predicted, files: tuple[st
         probability=files[1],
         seconds=round(said.seconds, 4),
         windows=said.windows,
-        findings=said.findings,
+        scene_threshold_info=said.scene_threshold_info,
     )
 
 
@@ -342,7 +342,7 @@ def _stamp(folder: Path) -> dict[str, Any] | None:
 
 
 def _write_stamp(folder: Path, stamp: dict[str, Any]) -> None:
-    with whole_file(folder / TRAINED) as part:
+    with atomic_file(folder / TRAINED) as part:
         part.write_text(json.dumps(stamp), "utf-8")
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from geoseg.catalog.records import Record
+from geoseg.core.atomic import atomic_file
 from geoseg.evaluation.boundary import BoundaryCounts
 from geoseg.evaluation.calibration import ProbabilityCounts
 from geoseg.evaluation.counts import Confusion
-from geoseg.storage import whole_file
 
 SCHEMA_VERSION = 1
 
@@ -51,7 +51,7 @@ class ChipRecord(Record):
     probability: str
     seconds: float
     windows: int
-    findings: dict[str, Any] = {}
+    scene_threshold_info: dict[str, Any] = {}
 
     @property
     def confusion(self) -> Confusion:
@@ -163,7 +163,7 @@ def write_record(path: Path, record: Record) -> None:
     Raises:
         OutputNotWritableError: Its place cannot be written.
     """
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         part.write_text(json.dumps(record.model_dump(mode="json"), allow_nan=False) + "\n", "utf-8")
 
 

@@ -11,13 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from geoseg.core.atomic import atomic_file
+from geoseg.core.redact import redact
 from geoseg.evaluation.plan import EvaluationPlan
 from geoseg.evaluation.protocol import Evaluated
 from geoseg.evaluation.rows import LEARNED, NO_SHOTS, CostRow, PairRow, Row, Table
 from geoseg.evaluation.table import CALIBRATION, CHIP_MEAN
 from geoseg.products.run_record import installed_versions
-from geoseg.scrub import scrubbed
-from geoseg.storage import whole_file
 
 SCORES_CSV, SCORES_JSON, TABLE_MD, RUN_JSON = "scores.csv", "scores.json", "table.md", "run.json"
 
@@ -77,7 +77,7 @@ def write_report(table: Table, evaluated: Evaluated, plan: EvaluationPlan, comma
         RUN_JSON: _run(evaluated, plan, command, seconds),
     }
     for name, text in texts.items():
-        with whole_file(out / name) as part:
+        with atomic_file(out / name) as part:
             part.write_text(text, "utf-8")
     return [out / name for name in texts]
 
@@ -146,7 +146,7 @@ def as_plain(table: Table) -> dict[str, Any]:
         "notes": list(table.notes),
         "warning": table.warning,
     }
-    cleaned: dict[str, Any] = scrubbed(plain)  # also makes NaN null
+    cleaned: dict[str, Any] = redact(plain)  # also makes NaN null
     return cleaned
 
 
@@ -379,4 +379,4 @@ def _run(evaluated: Evaluated, plan: EvaluationPlan, command: str, seconds: floa
         "seconds": round(seconds, 1),
         "versions": installed_versions(),
     }
-    return json.dumps(scrubbed(record), indent=1, allow_nan=False) + "\n"
+    return json.dumps(redact(record), indent=1, allow_nan=False) + "\n"

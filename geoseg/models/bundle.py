@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from geoseg.catalog.cards import ModelCard
 from geoseg.catalog.records import record_text, safe_yaml
+from geoseg.core.atomic import apply_umask, writing
 from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UsageError
 from geoseg.models.network import NetworkModel
 from geoseg.models.registry import build
 from geoseg.models.tensors import other_kind, unsound
-from geoseg.storage import as_others_would, writing
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def save_bundle(folder: Path | str, module: nn.Module, card: ModelCard) -> Model
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as workplace:
             unfinished = Path(workplace)
             save_file(weights, unfinished / WEIGHTS, metadata={"format": "pt"})
-            as_others_would(unfinished / WEIGHTS)
+            apply_umask(unfinished / WEIGHTS)
             card = card.model_copy(update={"sha256": sha256_of(unfinished / WEIGHTS)})
             plain = card.model_dump(mode="json", exclude_defaults=True)
             (unfinished / CARD).write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "utf-8")

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from geoseg import __version__
 from geoseg.catalog.cards import BandStatistics, ModelCard
 from geoseg.catalog.sensors import sensor
+from geoseg.core.atomic import atomic_file
 from geoseg.errors import BadOptionError, ModelError
 from geoseg.models.network import NetworkModel
 from geoseg.models.registry import load_model
-from geoseg.storage import whole_file
 
 Format = Literal["onnx", "torchscript", "pt2"]
 CLOSE = 1e-4
@@ -110,7 +110,7 @@ def export_model(
     module, target = InPhysicalUnits(model).eval(), Path(target)
     probe = _probe(model.card) if chips is None else chips
     metadata = deepness_metadata(model.card)
-    with whole_file(target) as unfinished:
+    with atomic_file(target) as unfinished:
         run = _WRITERS[format](module, probe, unfinished, metadata)
         difference = max(_difference(module, run, part) for part in (probe, probe[:1]))
         if difference > CLOSE:

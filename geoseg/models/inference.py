@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
 from geoseg.errors import BadOptionError, BundleError
-from geoseg.models.protocol import ArrayModel, Chips, SceneAdaptive, SegmentationModel, Survey
+from geoseg.models.input_checks import check_pixels
+from geoseg.models.protocol import ArrayModel, Chips, SceneAdaptive, SceneStatistics, SegmentationModel
 from geoseg.models.registry import load_model
-from geoseg.models.units import check_pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,7 +118,7 @@ class Predictor:
     fingerprint: str = ""
     prune: int | None = None
     precision: Precision = "32"
-    survey: Survey | None = None
+    scene_statistics: SceneStatistics | None = None
     gsd_m: float | None = None
     time: datetime | None = None
     latlon: tuple[float, float] | None = None
@@ -141,7 +141,7 @@ class Predictor:
         predictor.load()
         return predictor
 
-    def seeing(
+    def with_acquisition(
         self,
         *,
         gsd_m: float | None = None,
@@ -151,9 +151,9 @@ class Predictor:
         """The same predictor, told how the imagery was taken."""
         return replace(self, gsd_m=gsd_m, time=time, latlon=latlon)
 
-    def settled(self, survey: Survey) -> Predictor:
+    def with_threshold(self, scene_statistics: SceneStatistics) -> Predictor:
         """The same predictor with the threshold chosen from a survey of the whole scene."""
-        return replace(self, survey=survey)
+        return replace(self, scene_statistics=scene_statistics)
 
     def load(self) -> SegmentationModel:
         """The model, loaded once per process.
@@ -174,10 +174,10 @@ class Predictor:
         device = getattr(self.load(), "device", None)
         return device is None or device.type == "cpu"
 
-    def findings(self) -> dict[str, Any]:
+    def scene_threshold_info(self) -> dict[str, Any]:
         """What the model chose for this scene; empty for one that chooses nothing."""
         model = self.load()
-        return model.findings() if isinstance(model, SceneAdaptive) else {}
+        return model.scene_threshold_info() if isinstance(model, SceneAdaptive) else {}
 
     def probability(self, chips: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :func:`water_probability`: float32 (batch, band, y, x) in, (batch, y, x) out."""
@@ -200,7 +200,7 @@ class Predictor:
         """
         import torch
 
-        from geoseg.models.lanes import Lanes
+        from geoseg.models.optimize.double_buffer import Lanes
 
         model = cast("NetworkModel", self.load())
 
@@ -240,10 +240,10 @@ class _Models:
             return self._loaded[key]
 
     def _load(self, predictor: Predictor) -> SegmentationModel:
-        if predictor.survey is not None:
-            model = self.get(replace(predictor, survey=None))
+        if predictor.scene_statistics is not None:
+            model = self.get(replace(predictor, scene_statistics=None))
             assert isinstance(model, SceneAdaptive)  # nothing else is ever surveyed
-            return model.settled(predictor.survey)
+            return model.with_threshold(predictor.scene_statistics)
         if predictor.fingerprint and _fingerprint(Path(predictor.model)) != predictor.fingerprint:
             raise BundleError(
                 f"{predictor.model} holds another bundle here than where the map was started. "
@@ -278,9 +278,9 @@ def _prepare(model: NetworkModel, precision: Precision) -> None:
     """Make a network faster in the same way wherever it runs; on a GPU, replayed as a CUDA graph."""
     import torch
 
-    from geoseg.models.graphed import Graphed
-    from geoseg.models.prepare import prepare_alike
-    from geoseg.models.wrapped import InBfloat16
+    from geoseg.models.optimize.cuda_graph import Graphed
+    from geoseg.models.optimize.prepare import prepare_alike
+    from geoseg.models.optimize.wrapper import InBfloat16
 
     side = min(model.card.chip_px or PROBE_PX, PROBE_PX)
     probe = torch.randn((1, len(model.card.bands), side, side), generator=torch.Generator().manual_seed(0))

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from geoseg.catalog.cards import BandStatistics, ModelCard
 from geoseg.errors import BadOptionError
+from geoseg.models.input_checks import check_chips
 from geoseg.models.protocol import Chips
-from geoseg.models.units import check_chips
 
 
 @runtime_checkable

@@ -71,7 +71,7 @@ class SegmentationModel(Protocol):
         """
 
 
-class Survey(Protocol):
+class SceneStatistics(Protocol):
     """Statistics of part of a scene; parts merge into the whole in any order with the same result."""
 
     def merge(self, other: Self) -> Self:
@@ -82,14 +82,14 @@ class Survey(Protocol):
 class SceneAdaptive(Protocol):
     """A model whose threshold comes from the scene itself, seen once before it is mapped."""
 
-    survey_px: int
+    statistics_tile_px: int
     """Side of the tile its statistics are taken over; blocks are whole multiples of it, anchored to the grid."""
 
-    def survey(self, pixels: NDArray[np.float32]) -> Survey:
+    def scene_statistics(self, pixels: NDArray[np.float32]) -> SceneStatistics:
         """Statistics of one block, float32 (band, y, x) in physical units, NaN where not observed."""
 
-    def settled(self, survey: Survey) -> SegmentationModel:
+    def with_threshold(self, scene_statistics: SceneStatistics) -> SegmentationModel:
         """The model with its threshold chosen from the statistics of the whole scene."""
 
-    def findings(self) -> dict[str, Any]:
+    def scene_threshold_info(self) -> dict[str, Any]:
         """What was chosen and from how much, as plain JSON values for the run record."""

@@ -39,7 +39,7 @@ MODULES = {
 }
 """Architecture -> module that registers it. Networks on foundation encoders bear the encoder's name."""
 
-MODULES |= dict.fromkeys(encoder_names(), "geoseg.models.foundation")
+MODULES |= dict.fromkeys(encoder_names(), "geoseg.models.foundation.model")
 
 WITH_ANY_ENCODER = ("unetplusplus", "deeplabv3plus")
 """Networks over an encoder of one's choice, which a name may carry: ``unetplusplus-resnet18``."""

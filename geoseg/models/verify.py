@@ -72,7 +72,7 @@ def _verify_encoder(name: str) -> Verified:
 
     from geoseg.models.checkpoints.fetch import weights_of
     from geoseg.models.checkpoints.loading import load_encoder
-    from geoseg.models.encoders.build import build_encoder
+    from geoseg.models.foundation.build import build_encoder
 
     path = weights_of(name)
     family, _ = encoder_facts(name)

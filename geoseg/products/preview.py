@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.products.area import Shares
-from geoseg.products.codes import NOT_OBSERVED, Legend
+from geoseg.core.atomic import atomic_file
 from geoseg.products.graticule import Frame, nice
-from geoseg.storage import whole_file
+from geoseg.water.areas import ClassAreas
+from geoseg.water.codes import NOT_OBSERVED, Legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ class Preview:
     imagery: NDArray[np.float32]
     geobox: GeoBox
     legend: Legend
-    shares: Shares
+    shares: ClassAreas
     title: str
     caption: str
     imagery_title: str = "imagery"
@@ -77,7 +77,7 @@ def write_preview(path: Path, preview: Preview) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = _draw(preview)
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         FigureCanvasAgg(figure).print_png(str(part))
     return path
 

@@ -6,52 +6,31 @@ import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from geoseg.core.atomic import atomic_file
+from geoseg.core.raster_band import RGB, RasterBand
 from geoseg.errors import OutputNotWritableError
-from geoseg.products.layer import ByteLayer
+from geoseg.inference.layers import ByteLayer
 from geoseg.products.qml import paletted_style
-from geoseg.storage import whole_file
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
-
-RGB = tuple[int, int, int]
 
 TILE_PX = 512
 CACHE_BYTES = 48 << 20
 """GDAL's default is a share of the machine's memory; a strip of tiles is all that a copy from top to bottom needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
-    """What a file says about its only band.
-
-    Attributes:
-        description: Shown as the band's name.
-        colours: Colour of each code; None: not a map of codes, drawn in grey.
-        categories: Name of each code.
-        unit: Unit of the values, or "".
-        nodata: The value that says "nothing here".
-    """
-
-    description: str
-    colours: Mapping[int, RGB] | None = None
-    categories: Mapping[int, str] | None = None
-    unit: str = ""
-    nodata: int = 255
-
-
-def scene_band(scene_ids: tuple[str, ...]) -> Band:
+def scene_band(scene_ids: tuple[str, ...]) -> RasterBand:
     """``source.tif``: which scene each pixel comes from, as its place in ``scene_ids``; 255 none."""
-    return Band("source scene", categories=dict(enumerate(scene_ids)))
+    return RasterBand("source scene", categories=dict(enumerate(scene_ids)))
 
 
 def write_cog(
-    layer: ByteLayer, path: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str] | None = None
+    layer: ByteLayer, path: Path, geobox: GeoBox, band: RasterBand, tags: Mapping[str, str] | None = None
 ) -> tuple[Path, ...]:
     """Write a layer as a COG: 512 px tiles, DEFLATE, nearest-neighbour overviews, nodata as a value, no mask band.
 
@@ -77,7 +56,7 @@ def write_cog(
 
 
 def write_cogs(
-    files: Mapping[Path, tuple[ByteLayer, Band]],
+    files: Mapping[Path, tuple[ByteLayer, RasterBand]],
     geobox: GeoBox,
     tags: Mapping[str, str] | None = None,
     *,
@@ -108,22 +87,22 @@ def write_cogs(
     return written
 
 
-def _write(layer: ByteLayer, path: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> tuple[Path, ...]:
+def _write(layer: ByteLayer, path: Path, geobox: GeoBox, band: RasterBand, tags: Mapping[str, str]) -> tuple[Path, ...]:
     if layer.shape != geobox.shape:
         raise ValueError(f"a layer {layer.shape} is not on a grid {tuple(geobox.shape)}")
     beside = _sidecars(path, band)
-    with _gdal_writing(path), whole_file(path) as part:
+    with _gdal_writing(path), atomic_file(path) as part:
         _copy_to_cog(layer, part, geobox, band, tags)
         for sidecar, content in beside.items():
             if content is None:
                 sidecar.unlink(missing_ok=True)
                 continue
-            with whole_file(sidecar) as unfinished:
+            with atomic_file(sidecar) as unfinished:
                 unfinished.write_bytes(content)
     return path, *(sidecar for sidecar, content in beside.items() if content is not None)
 
 
-def _sidecars(path: Path, band: Band) -> dict[Path, bytes | None]:
+def _sidecars(path: Path, band: RasterBand) -> dict[Path, bytes | None]:
     """What lies beside a raster: names of its codes for GDAL, and a style for QGIS; None where there is none."""
     names, style = path.with_name(f"{path.name}.aux.xml"), path.with_suffix(".qml")
     categories, colours = band.categories, band.colours
@@ -133,7 +112,7 @@ def _sidecars(path: Path, band: Band) -> dict[Path, bytes | None]:
     }
 
 
-def _copy_to_cog(layer: ByteLayer, part: Path, geobox: GeoBox, band: Band, tags: Mapping[str, str]) -> None:
+def _copy_to_cog(layer: ByteLayer, part: Path, geobox: GeoBox, band: RasterBand, tags: Mapping[str, str]) -> None:
     """Let GDAL stream the raw file into a COG, by way of a VRT that describes it."""
     import rasterio
     from rasterio.shutil import copy
@@ -244,7 +223,7 @@ def _small_cache() -> Iterator[None]:
 
 
 def _vrt(
-    layer: ByteLayer, smaller: Sequence[ByteLayer], geobox: GeoBox, band: Band, tags: Mapping[str, str]
+    layer: ByteLayer, smaller: Sequence[ByteLayer], geobox: GeoBox, band: RasterBand, tags: Mapping[str, str]
 ) -> ET.Element:
     """A VRT that reads the raw file beside it, and finds its overviews there."""
     rows, columns = layer.shape

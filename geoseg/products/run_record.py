@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from geoseg.catalog.records import Record
-from geoseg.scrub import scrubbed, secrets_of
-from geoseg.storage import whole_file
+from geoseg.core.atomic import atomic_file
+from geoseg.core.redact import redact, secrets_of
 
 SCHEMA_VERSION = 1
 
@@ -79,7 +79,7 @@ class ModelUsed(Record):
     name: str
     card: dict[str, Any]
     sha256: str | None = None
-    findings: dict[str, Any] = {}
+    scene_threshold_info: dict[str, Any] = {}
 
 
 class RunRecord(Record):
@@ -97,7 +97,7 @@ class RunRecord(Record):
         failures: Scenes that were wanted and could not be read.
         model: The model.
         threshold_pct: Probability from which a pixel is class 1.
-        shares: ``Shares.record``: pixels, per cent and km2 of each class in the area of interest.
+        shares: ``ClassAreas.record``: pixels, per cent and km2 of each class in the area of interest.
         notes: What a reader of the map must know, in sentences.
         outputs: Names of the files written, by what they are.
         sha256: Digests of the outputs, by what they are.
@@ -132,14 +132,14 @@ def write_run(path: Path, record: RunRecord) -> Path:
     Raises:
         OutputNotWritableError: Its place cannot be written.
     """
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         part.write_text(as_json(record) + "\n", encoding="utf-8")
     return path
 
 
 def as_json(record: RunRecord) -> str:
     """The record as JSON text, scrubbed; NaN and infinity, which JSON does not know, as null."""
-    plain = scrubbed(record.model_dump(mode="json"), secrets_of(os.environ))
+    plain = redact(record.model_dump(mode="json"), secrets_of(os.environ))
     return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
 
 

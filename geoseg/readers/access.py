@@ -16,9 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
+from geoseg.core.redact import scrubbed_text
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError
 from geoseg.readers.recipe import SceneRecipe
-from geoseg.scrub import scrubbed_text
 
 S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -64,7 +64,7 @@ HARMLESS = frozenset(GDAL_SETTINGS) | {
 """Settings of the caller that may travel: how fast and how patiently to read. No name here can hold a secret."""
 
 
-def scrubbed(text: str) -> str:
+def redact(text: str) -> str:
     """``text`` on one line without the query strings, user names and tokens that addresses may carry."""
     return scrubbed_text(" ".join(text.split()))
 
@@ -75,7 +75,7 @@ class Scrubbing(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep every record, scrubbed."""
         message = record.getMessage()
-        clean = scrubbed(message)
+        clean = redact(message)
         if clean != message:
             record.msg, record.args = clean, ()
         return True
@@ -145,7 +145,7 @@ def _signed_path(href: str) -> str:
     try:
         return gdal_path(str(signing().sign_url(href)))
     except (requests.RequestException, ValueError) as error:
-        raise SceneUnreadableError(f"{scrubbed(href)} could not be signed: {_signing_fault(error)}.") from None
+        raise SceneUnreadableError(f"{redact(href)} could not be signed: {_signing_fault(error)}.") from None
 
 
 @cache
@@ -177,5 +177,5 @@ def gdal_path(href: str) -> str:
     if parts.scheme == "file":
         return unquote(parts.path)
     if parts.scheme and not Path(href).is_absolute():
-        raise SceneUnreadableError(f"{scrubbed(href)} is no address geoseg reads (http, https, s3, file or a path).")
+        raise SceneUnreadableError(f"{redact(href)} is no address geoseg reads (http, https, s3, file or a path).")
     return href

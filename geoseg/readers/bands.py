@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from geoseg.catalog.collections import BandSource, Collection
+from geoseg.core.scene import Scene
 from geoseg.errors import MissingBandError
-from geoseg.scene import Scene
 
 NOT_DATA = {"overview", "thumbnail", "visual", "metadata", "data-mask", "cloud", "mask"}
 """Roles of assets that may name bands (a true-colour picture does) without holding their quantity."""

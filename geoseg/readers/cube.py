@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.request import Composite
+from geoseg.core.scene import Scene, by_nearness, passes
 from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownError, SceneUnreadableError
 from geoseg.readers.access import captured_settings, check_credentials
-from geoseg.readers.alignment import phase_of
+from geoseg.readers.block_alignment import phase_of
 from geoseg.readers.composite import NOT_OBSERVED, Canvas, median, observed
 from geoseg.readers.footprint import touches
 from geoseg.readers.loading import load_bands, load_seen
 from geoseg.readers.pixel_size import coarser_note
-from geoseg.readers.planning import recipe_for
-from geoseg.readers.raster import Sight
+from geoseg.readers.planning import plan_scene
+from geoseg.readers.raster import GridWindow
 from geoseg.readers.recipe import SceneRecipe
-from geoseg.request import Composite
-from geoseg.scene import Scene, by_nearness, passes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -95,10 +95,10 @@ class Cube:
     bands: tuple[str, ...]
     composite: Composite = "nearest"
     tile_px: int = 1024
-    phase: tuple[int, int] = (0, 0)
+    tile_offset: tuple[int, int] = (0, 0)
     recipes: tuple[SceneRecipe, ...] = field(default=(), repr=False)
     settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    coarse: bool = field(default=False, repr=False)
+    overview: bool = field(default=False, repr=False)
 
     @classmethod
     def of(
@@ -134,30 +134,31 @@ class Cube:
         if not bands or tile_px < 1 or composite not in ("nearest", "median"):
             raise BadOptionError(f"A cube of bands {list(bands)}, {tile_px} pixel tiles and {composite!r} cannot be.")
         ordered = tuple(by_nearness(scenes, instant))
-        recipes = tuple(recipe_for(scene, bands) for scene in ordered)
+        recipes = tuple(plan_scene(scene, bands) for scene in ordered)
         for recipe in recipes:
             check_credentials(recipe)
-        phase = phase_of(ordered[0], geobox, tile_px) if ordered else (0, 0)
-        return cls(ordered, geobox, tuple(bands), composite, tile_px, phase, recipes, captured_settings())
+        tile_offset = phase_of(ordered[0], geobox, tile_px) if ordered else (0, 0)
+        return cls(ordered, geobox, tuple(bands), composite, tile_px, tile_offset, recipes, captured_settings())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know about how the scenes are read: a cloud mask that is not there, for one."""
         own = tuple(note for recipe in self.recipes for note in recipe.notes)
-        coarse = coarser_note(self.scenes, self.bands, self.geobox)
-        return (*own, coarse) if coarse else own
+        overview = coarser_note(self.scenes, self.bands, self.geobox)
+        return (*own, overview) if overview else own
 
     @property
     def tiles(self) -> tuple[int, int]:
         """Rows and columns of the tile grid."""
         rows, cols = (
-            math.ceil((size + phase) / self.tile_px) for size, phase in zip(self.geobox.shape, self.phase, strict=True)
+            math.ceil((size + tile_offset) / self.tile_px)
+            for size, tile_offset in zip(self.geobox.shape, self.tile_offset, strict=True)
         )
         return rows, cols
 
     def span(self, axis: int, number: int) -> tuple[int, int]:
         """Rows (axis 0) or columns (axis 1) of the grid that tile ``number`` along that axis covers."""
-        first = number * self.tile_px - self.phase[axis]
+        first = number * self.tile_px - self.tile_offset[axis]
         return max(first, 0), min(first + self.tile_px, int(self.geobox.shape[axis]))
 
     def tile(self, iy: int, ix: int) -> Pixels:
@@ -174,7 +175,7 @@ class Cube:
         """
         if not (0 <= iy < self.tiles[0] and 0 <= ix < self.tiles[1]):
             raise IndexError(f"There is no tile {iy}, {ix} in a grid of {self.tiles[0]} x {self.tiles[1]}.")
-        sight = Sight(self.geobox, self.span(0, iy), self.span(1, ix), self.coarse)
+        sight = GridWindow(self.geobox, self.span(0, iy), self.span(1, ix), self.overview)
         return self._median(sight) if self.composite == "median" else self._nearest(sight, range(len(self.recipes)))
 
     def lazy(self) -> xr.Dataset:
@@ -195,14 +196,16 @@ class Cube:
         grid = self.geobox
         if max(grid.shape) > max_px:
             grid = grid.zoom_to(max_px)
-        coarse = replace(self, geobox=grid, tile_px=max(grid.shape), composite="nearest", phase=(0, 0), coarse=True)
-        return Thumbnail(coarse.tile(0, 0), grid)
+        overview = replace(
+            self, geobox=grid, tile_px=max(grid.shape), composite="nearest", tile_offset=(0, 0), overview=True
+        )
+        return Thumbnail(overview.tile(0, 0), grid)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the scenes' STAC items: megabytes that no worker needs."""
         return {**self.__dict__, "scenes": tuple(replace(scene, item={}) for scene in self.scenes)}
 
-    def _nearest(self, sight: Sight, codes: Sequence[int]) -> Pixels:
+    def _nearest(self, sight: GridWindow, codes: Sequence[int]) -> Pixels:
         """Fill the rectangle from the scenes ``codes`` in turn, and stop as soon as it is full."""
         canvas, failures = Canvas(len(self.bands), sight.shape), []
         for code in codes:
@@ -226,7 +229,7 @@ class Cube:
                 canvas.fill(gap, *read, code)
         return Pixels(canvas.values, canvas.source, tuple(failures))
 
-    def _median(self, sight: Sight) -> Pixels:
+    def _median(self, sight: GridWindow) -> Pixels:
         """All passes, each mosaicked first; the median is taken band of rows by band of rows to bound memory."""
         groups = self._passes()
         row_bytes = max(1, len(groups) * len(self.bands) * sight.shape[1] * 4)
@@ -249,7 +252,7 @@ class Cube:
         return sorted(groups)
 
 
-def _narrowed(sight: Sight, gap: tuple[slice, slice]) -> Sight:
+def _narrowed(sight: GridWindow, gap: tuple[slice, slice]) -> GridWindow:
     rows, cols = (
         (start + inner.start, start + inner.stop)
         for start, inner in zip((sight.rows[0], sight.cols[0]), gap, strict=True)
@@ -258,7 +261,7 @@ def _narrowed(sight: Sight, gap: tuple[slice, slice]) -> Sight:
 
 
 def _read(
-    recipe: SceneRecipe, sight: Sight, settings: tuple[tuple[str, str], ...]
+    recipe: SceneRecipe, sight: GridWindow, settings: tuple[tuple[str, str], ...]
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.bool_]] | None:
     """A scene in a rectangle: its bands, and where it was observed; None where nothing of it was."""
     seen = load_seen(recipe, sight, settings=settings)

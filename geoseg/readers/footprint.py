@@ -12,13 +12,13 @@ from shapely.geometry.base import BaseGeometry
 from shapely.prepared import PreparedGeometry, prep
 
 from geoseg.errors import SceneUnreadableError
-from geoseg.readers.raster import Sight
+from geoseg.readers.raster import GridWindow
 
 MARGIN_DEG = 0.02
 """Outlines are drawn with few corners and round numbers; about 2 km of doubt is cheap, a lost rim is not."""
 
 
-def touches(footprint: str, sight: Sight) -> bool:
+def touches(footprint: str, sight: GridWindow) -> bool:
     """The scene's outline comes near the rectangle.
 
     Args:

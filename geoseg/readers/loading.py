@@ -18,9 +18,9 @@ import pystac
 from numpy.typing import NDArray
 from odc.loader.types import RasterBandMetadata, RasterGroupMetadata
 
-from geoseg.readers.access import reaching, scrubbed, signer
+from geoseg.readers.access import reaching, redact, signer
 from geoseg.readers.footprint import check_place, extent_deg
-from geoseg.readers.raster import Sight, file_grid, opened, read_band, read_mask
+from geoseg.readers.raster import GridWindow, file_grid, opened, read_band, read_mask
 from geoseg.readers.recipe import BandRecipe, MaskRecipe, SceneRecipe
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Roi = tuple[slice, slice]
 EMPTY: Roi = (slice(0, 0), slice(0, 0))
 
 
-def load_bands(recipe: SceneRecipe, sight: Sight, *, settings: Settings) -> list[NDArray[np.float32]]:
+def load_bands(recipe: SceneRecipe, sight: GridWindow, *, settings: Settings) -> list[NDArray[np.float32]]:
     """The bands of a scene in a rectangle of the output grid, in physical units.
 
     Returns:
@@ -47,7 +47,7 @@ def load_bands(recipe: SceneRecipe, sight: Sight, *, settings: Settings) -> list
     return _loaded(recipe, {band.name: band for band in recipe.bands}, sight, settings)
 
 
-def load_seen(recipe: SceneRecipe, sight: Sight, *, settings: Settings) -> NDArray[np.uint8] | None:
+def load_seen(recipe: SceneRecipe, sight: GridWindow, *, settings: Settings) -> NDArray[np.uint8] | None:
     """Which pixels the scene's masks leave.
 
     Returns:
@@ -62,7 +62,7 @@ def load_seen(recipe: SceneRecipe, sight: Sight, *, settings: Settings) -> NDArr
     return masks[0] if len(masks) == 1 else np.minimum.reduce(masks)
 
 
-def _loaded(recipe: SceneRecipe, layers: Layers, sight: Sight, settings: Settings) -> list[NDArray[Any]]:
+def _loaded(recipe: SceneRecipe, layers: Layers, sight: GridWindow, settings: Settings) -> list[NDArray[Any]]:
     loaded = odc.stac.load(
         [_lean_item(recipe, layers, sight)],
         bands=list(layers),
@@ -75,7 +75,7 @@ def _loaded(recipe: SceneRecipe, layers: Layers, sight: Sight, settings: Setting
     return [loaded[name].to_numpy()[0] for name in layers]
 
 
-def _lean_item(recipe: SceneRecipe, layers: Layers, sight: Sight) -> pystac.Item:
+def _lean_item(recipe: SceneRecipe, layers: Layers, sight: GridWindow) -> pystac.Item:
     """The scene as an item of one asset per layer: all that odc-stac has to know.
 
     Its outline is the rectangle: whether the scene reaches that far has been decided before, with a margin, and where
@@ -103,7 +103,7 @@ class ExactDriver:
     dask_reader = None
     aux_reader = None
 
-    def __init__(self, recipe: SceneRecipe, layers: Layers, sight: Sight, settings: Settings) -> None:
+    def __init__(self, recipe: SceneRecipe, layers: Layers, sight: GridWindow, settings: Settings) -> None:
         self.recipe, self.layers, self.sight, self.settings = recipe, layers, sight, settings
 
     @property
@@ -143,7 +143,7 @@ class ExactDriver:
 class ExactReader:
     """Reads one layer of one scene."""
 
-    def __init__(self, path: str, layer: Layer, sight: Sight, footprint: str) -> None:
+    def __init__(self, path: str, layer: Layer, sight: GridWindow, footprint: str) -> None:
         self.path, self.layer, self.sight, self.footprint = path, layer, sight, footprint
 
     def read(
@@ -160,7 +160,7 @@ class ExactReader:
         else:
             pixels = read_mask(self.path, self.layer, self.sight)
         if pixels is None:
-            name = scrubbed(self.layer.href).rsplit("/", 1)[-1]
+            name = redact(self.layer.href).rsplit("/", 1)[-1]
             check_place(self.footprint, file_grid(opened(self.path)), name)
             return EMPTY, (dst[EMPTY] if dst is not None else np.empty((0, 0), cfg.dtype))
         if dst is None:

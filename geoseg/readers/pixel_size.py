@@ -11,9 +11,9 @@ from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 
 from geoseg.catalog.collections import collection
+from geoseg.core.scene import Scene
 from geoseg.errors import MissingBandError
 from geoseg.readers.bands import assets_of, band_source
-from geoseg.scene import Scene
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from geoseg.catalog.collections import Collection, SceneClasses, collection, collections
 from geoseg.catalog.sensors import sensor
+from geoseg.core.scene import Scene
 from geoseg.errors import MissingBandError, ReadError
 from geoseg.readers.bands import assets_of, band_source
 from geoseg.readers.radiometry import conversion
 from geoseg.readers.recipe import BandRecipe, MaskRecipe, SceneRecipe
-from geoseg.scene import Scene
 
 OWN_MASKS = ("udm2", "udm", "scl")
 """Masks that a person's own item may bring, the most telling first."""
@@ -21,7 +21,7 @@ ROUNDING = 1e-6
 """A scale such as 0.0001 is no binary number: its first step may lie a hair above."""
 
 
-def recipe_for(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
+def plan_scene(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
     """How to read ``bands`` of a scene.
 
     Raises:
@@ -48,7 +48,7 @@ def recipe_for(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
 def refusal(scene: Scene, bands: Sequence[str]) -> str | None:
     """Why ``bands`` of a scene cannot be read, or None where they can: for lists of scenes, and to leave one out."""
     try:
-        recipe_for(scene, bands)
+        plan_scene(scene, bands)
     except ReadError as error:
         return str(error)
     return None

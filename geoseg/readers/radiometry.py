@@ -20,9 +20,9 @@ from geoseg.catalog.collections import (
     Sentinel2Boa,
     Uint8,
 )
+from geoseg.core.scene import Scene
 from geoseg.errors import RadiometryUnknownError
 from geoseg.readers.recipe import Conversion
-from geoseg.scene import Scene
 
 Floats = NDArray[np.float32]
 

@@ -20,10 +20,10 @@ from rasterio.windows import Window
 
 from geoseg.errors import MissingBandError, SceneUnreadableError
 from geoseg.readers import radiometry
-from geoseg.readers.access import gdal_path, scrubbed
-from geoseg.readers.plausible import check_plausible, check_power
+from geoseg.readers.access import gdal_path, redact
 from geoseg.readers.recipe import BandRecipe, MaskRecipe
 from geoseg.readers.sampling import Floats, Place, Span, bilinear, block_mean, nearest, place
+from geoseg.readers.unit_check import check_plausible, check_power
 from geoseg.readers.validity import hidden_pixels
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _handles = _Handles()
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class GridWindow:
     """The rectangle of the output grid that is read, and how.
 
     Attributes:
@@ -69,7 +69,7 @@ class Sight:
     grid: GeoBox
     rows: Span
     cols: Span
-    coarse: bool = False
+    overview: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -82,7 +82,7 @@ class Sight:
         return self.grid[slice(*self.rows), slice(*self.cols)]
 
 
-def read_band(path: str, band: BandRecipe, sight: Sight) -> Floats | None:
+def read_band(path: str, band: BandRecipe, sight: GridWindow) -> Floats | None:
     """A band in physical units.
 
     Returns:
@@ -96,17 +96,17 @@ def read_band(path: str, band: BandRecipe, sight: Sight) -> Floats | None:
         dataset = opened(path)
         if band.index > dataset.count:
             raise MissingBandError(
-                f"Band {band.name} should be band {band.index} of {scrubbed(band.href)}, which has {dataset.count}."
+                f"Band {band.name} should be band {band.index} of {redact(band.href)}, which has {dataset.count}."
             )
         where = place(sight.grid, sight.rows, sight.cols, file_grid(dataset))
         if where.misses:
             return None
-        values, spans = _band_around(dataset, band, where, coarse=sight.coarse)
-        sampled = nearest(values, spans, where).astype(np.float32) if sight.coarse else bilinear(values, spans, where)
+        values, spans = _band_around(dataset, band, where, overview=sight.overview)
+        sampled = nearest(values, spans, where).astype(np.float32) if sight.overview else bilinear(values, spans, where)
         return radiometry.finished(sampled, band.conversion, mixed=not where.exact)
 
 
-def read_mask(path: str, mask: MaskRecipe, sight: Sight) -> NDArray[np.uint8] | None:
+def read_mask(path: str, mask: MaskRecipe, sight: GridWindow) -> NDArray[np.uint8] | None:
     """Which pixels the mask says were seen.
 
     Returns:
@@ -125,7 +125,7 @@ def read_mask(path: str, mask: MaskRecipe, sight: Sight) -> NDArray[np.uint8] | 
         def seen(window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
             return (~hidden_pixels(dataset, mask, window, shape)).view(np.uint8)
 
-        values, spans = _Layer(dataset, seen, _least, 0, sight.coarse).around(where)
+        values, spans = _Layer(dataset, seen, _least, 0, sight.overview).around(where)
         return nearest(values, spans, where).astype(np.uint8, copy=False)
 
 
@@ -137,7 +137,7 @@ def _least(values: NDArray[np.uint8], factors: tuple[int, int]) -> NDArray[np.ui
     return least
 
 
-def _band_around(dataset: DatasetReader, band: BandRecipe, where: Place, *, coarse: bool) -> tuple[Floats, _Spans]:
+def _band_around(dataset: DatasetReader, band: BandRecipe, where: Place, *, overview: bool) -> tuple[Floats, _Spans]:
     conversion = radiometry.with_file_nodata(band.conversion, dataset.nodatavals[band.index - 1])
     flags = set(dataset.mask_flag_enums[band.index - 1])
     masked = bool(flags & {MaskFlags.per_dataset, MaskFlags.alpha}) and MaskFlags.all_valid not in flags
@@ -151,13 +151,13 @@ def _band_around(dataset: DatasetReader, band: BandRecipe, where: Place, *, coar
         if band.empty_where_zero:
             np.copyto(values, np.float32(np.nan), where=_all_zero(dataset, numbers, band, window))
         check_power(values, band)
-        if not coarse:
+        if not overview:
             check_plausible(values, band)
         if band.unit in ("dB", "reflectance") and band.valid_range:
             radiometry.keep_within(values, band.valid_range, conversion)
         return radiometry.averageable(values, conversion, mixed=not where.exact)
 
-    return _Layer(dataset, physical, block_mean, math.nan, coarse).around(where)
+    return _Layer(dataset, physical, block_mean, math.nan, overview).around(where)
 
 
 def _all_zero(dataset: DatasetReader, numbers: NDArray[Any], band: BandRecipe, window: Window) -> NDArray[np.bool_]:
@@ -194,7 +194,7 @@ class _Layer:
     read: Callable[[Window, tuple[int, int]], NDArray[Any]]
     reduce: Callable[[NDArray[Any], tuple[int, int]], NDArray[Any]]
     fill: float
-    coarse: bool
+    overview: bool
 
     def around(self, where: Place) -> tuple[NDArray[Any], _Spans]:
         """The (reduced) file around the output pixels, strip by strip where many of its pixels make one."""
@@ -202,7 +202,7 @@ class _Layer:
         rows, cols = ((max(0, s[0]), min(size, s[1])) for s, size in zip(spans, where.shape, strict=True))
         fy, fx = where.reduce_yx
         step = (
-            max(1, STRIP_PX // ((cols[1] - cols[0]) * fx * fy)) if fy * fx > 1 and not self.coarse else where.shape[0]
+            max(1, STRIP_PX // ((cols[1] - cols[0]) * fx * fy)) if fy * fx > 1 and not self.overview else where.shape[0]
         )
         starts = range(rows[0], rows[1], step)
         strips = [self._strip((row, min(row + step, rows[1])), cols, (fy, fx)) for row in starts]
@@ -215,7 +215,7 @@ class _Layer:
         (fy, fx), shape = factors, (rows[1] - rows[0], cols[1] - cols[0])
         whole = Window(cols[0] * fx, rows[0] * fy, shape[1] * fx, shape[0] * fy)
         window = _within(whole, self.dataset)
-        if self.coarse or factors == (1, 1):
+        if self.overview or factors == (1, 1):
             return self.read(window, shape)
         values = self.read(window, (int(window.height), int(window.width)))
         # the file's last block may be cut short by its edge: what is missing there was not observed
@@ -264,7 +264,7 @@ def _open_checked(path: str) -> DatasetReader:
     fault = _fault(dataset)
     if fault:
         dataset.close()
-        raise SceneUnreadableError(f"{scrubbed(path.removeprefix('/vsicurl/'))} {fault}.")
+        raise SceneUnreadableError(f"{redact(path.removeprefix('/vsicurl/'))} {fault}.")
     return dataset
 
 
@@ -302,6 +302,6 @@ class _failing_as_unreadable:  # noqa: N801 - reads as a statement
         """End: translate."""
         if isinstance(error, SceneUnreadableError) or not isinstance(error, RasterioError | OSError):
             return
-        name = scrubbed(self.path.removeprefix("/vsicurl/")).rsplit("/", 1)[-1]
-        reason = scrubbed(str(error.__cause__ or error))
+        name = redact(self.path.removeprefix("/vsicurl/")).rsplit("/", 1)[-1]
+        reason = redact(str(error.__cause__ or error))
         raise SceneUnreadableError(f"{name} cannot be read: {reason.removesuffix('.')}.") from None

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from geoseg.progress import Progress, Report, silent
+from geoseg.core.atomic import atomic_file, atomic_folder, cache_folder
+from geoseg.core.progress import Progress, Report, silent
 from geoseg.simulate.facts import Region, region, regions, surfaces
 from geoseg.simulate.items import STAC_VERSION, Item
-from geoseg.storage import cache_folder, whole_file, whole_folder
 
 WORLD_VERSION = 2
 """Raised whenever the code of this room changes what it writes."""
@@ -49,7 +49,7 @@ def ensure(name: str, folder: Path | None = None, report: Report = silent) -> Pa
     """
     facts, folder = region(name), folder or demo_folder()
     if not is_made(name, folder):
-        with whole_folder(folder / name) as place:
+        with atomic_folder(folder / name) as place:
             _make(name, facts, place, report)
         write_index(folder, _made(folder))
     return folder / "catalog.json"
@@ -131,12 +131,12 @@ def _as_row(item: Item, below: Path) -> Item:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _write_parquet(path: Path, items: list[Item]) -> None:
     from stac_geoparquet.arrow import parse_stac_items_to_arrow, to_parquet
 
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         to_parquet(parse_stac_items_to_arrow(items), part)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
 from geoseg.errors import NotTrainableError
-from geoseg.progress import Progress, Report, silent
 
 CELL_PX = 16
 """Labels are counted in cells of this side; a chip is cut around a cell."""

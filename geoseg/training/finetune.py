@@ -10,22 +10,22 @@ import torch
 from torch import nn
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import OutputExistsError
 from geoseg.models.bundle import CARD, save_bundle
 from geoseg.models.network import resolve_device
-from geoseg.progress import Progress, Report, silent
-from geoseg.training.alone import alone_in, is_first_process
 from geoseg.training.crops import LabelMap
+from geoseg.training.fingerprint import Started
 from geoseg.training.groups import freeze
-from geoseg.training.held_out import split_off
+from geoseg.training.lock import alone_in, is_first_process
 from geoseg.training.loop import Kept, Loop
 from geoseg.training.lora import add_adapters, merge_adapters
-from geoseg.training.own_pixels import doubt
 from geoseg.training.provenance import filled_in
 from geoseg.training.recipe import Recipe
+from geoseg.training.split import split_off
 from geoseg.training.start import starting_point
-from geoseg.training.started import Started
+from geoseg.training.train_score import doubt
 
 RUN = "training"
 """Folder of a run inside its bundle's: logs, and while it lasts its checkpoints and what it was started with."""

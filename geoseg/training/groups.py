@@ -10,8 +10,8 @@ from typing import Any
 from torch import nn
 
 from geoseg.errors import BadOptionError
-from geoseg.models.encoders.layers import depths, trained_under
-from geoseg.models.encoders.protocol import PatchEncoder
+from geoseg.models.foundation.layers import depths, trained_under
+from geoseg.models.foundation.protocol import PatchEncoder
 
 UNDECAYED = re.compile(r"(bias|token|positions|pos_embed|scale|gamma)$")
 """Names of parameters that weight decay would only pull away from where they belong; whatever is a vector, too."""

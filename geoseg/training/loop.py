@@ -28,18 +28,18 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from geoseg.catalog.cards import ModelCard, OnTraining
+from geoseg.core.atomic import atomic_file, writing
+from geoseg.core.progress import Progress, Report
 from geoseg.errors import NotTrainableError, ResumeError
-from geoseg.progress import Progress, Report
-from geoseg.storage import whole_file, writing
-from geoseg.training.alone import LOCK
 from geoseg.training.crops import Chip, Crops, LabelMap, Tiles
-from geoseg.training.held_out import Halves
+from geoseg.training.fingerprint import FILE as STARTED
 from geoseg.training.learner import SCORE, Learner
-from geoseg.training.own_pixels import on_own_pixels
+from geoseg.training.lock import LOCK
 from geoseg.training.provenance import device_name
 from geoseg.training.recipe import Recipe
+from geoseg.training.split import Halves
 from geoseg.training.start import gsd_of
-from geoseg.training.started import FILE as STARTED
+from geoseg.training.train_score import on_own_pixels
 
 BEST, LAST, LOGS = "best.ckpt", "last.ckpt", "logs"
 DEFAULT_CHIP_PX = 128
@@ -112,7 +112,7 @@ class WholeFiles(TorchCheckpointIO):  # type: ignore[misc]
         del storage_options
         content = io.BytesIO()  # torch says of a full disk only that it failed, an operating system says why
         torch.save(checkpoint, content)
-        with whole_file(Path(path)) as part:
+        with atomic_file(Path(path)) as part:
             part.write_bytes(content.getbuffer())
             with part.open("rb") as file:
                 os.fsync(file.fileno())  # else a power cut may leave the name without the content

@@ -7,7 +7,7 @@ import re
 from torch import nn
 
 from geoseg.errors import BadOptionError
-from geoseg.models.encoders.protocol import PatchEncoder
+from geoseg.models.foundation.protocol import PatchEncoder
 
 TARGETS = re.compile(r"(^|\.)(to_qkv|to_out|net\.1|net\.3|qkv|proj|fc1|fc2)$")
 """Linear layers of attention and feed-forward blocks, by the names of Clay and of timm."""

@@ -14,10 +14,10 @@ from geoseg.catalog.cards import ModelCard, TrainingRun
 
 if TYPE_CHECKING:
     from geoseg.training.crops import LabelMap
-    from geoseg.training.held_out import Halves
+    from geoseg.training.fingerprint import Started
     from geoseg.training.loop import Kept
     from geoseg.training.recipe import Recipe
-    from geoseg.training.started import Started
+    from geoseg.training.split import Halves
 
 
 UNSCORED = "Nobody scored it: there was no validation. Try `geoseg evaluate` on images it never saw."

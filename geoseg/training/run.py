@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from geoseg.core.progress import Report, silent
 from geoseg.datasets.pair import LabelledSet
-from geoseg.progress import Report, silent
 from geoseg.training.finetune import Trained, finetune
-from geoseg.training.next_step import map_command
 from geoseg.training.plan import Plan, recipe_of
 from geoseg.training.plan import merged as laid_over
 from geoseg.training.shots import draw
 from geoseg.training.sources import gather
+from geoseg.training.suggest_command import map_command
 
 NOBODY_NAMED_ONE: dict[str, Any] = {"model": "unet", "options": {"base": 16}}
 """What is trained where nobody names a network: two million parameters, which a CPU trains in minutes."""

@@ -18,9 +18,9 @@ from geoseg.errors import BadOptionError, BandMismatchError, UnknownNameError, W
 from geoseg.models.bundle import CARD, build_from, load_bundle
 from geoseg.models.checkpoints.fetch import cached_weights
 from geoseg.models.checkpoints.loading import load_encoder
-from geoseg.models.encoders.card import encoder_card
+from geoseg.models.foundation.card import encoder_card
+from geoseg.models.input_checks import check_unit
 from geoseg.models.registry import WITH_ANY_ENCODER
-from geoseg.models.units import check_unit
 from geoseg.training.crops import held
 from geoseg.training.recipe import Recipe
 

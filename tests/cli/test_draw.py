@@ -7,8 +7,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from geoseg.cli import draw
-from geoseg.progress import Progress
+from geoseg.cli import progress as draw
+from geoseg.core.progress import Progress
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from geoseg.datasets.cache import cached
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.datasets.scenes import labelled_scenes
 from geoseg.errors import BadOptionError, NoScenesError, NotTrainableError, ReadError
-from geoseg.ingest.add import add
-from geoseg.ingest.product import Options
+from geoseg.sources.local.add import add
+from geoseg.sources.local.product import Options
 
 UTM = "EPSG:32632"
 LEFT, TOP = 500_000.0, 5_300_000.0

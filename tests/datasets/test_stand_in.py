@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geoseg.datasets import simulated, stand_in
+from geoseg.datasets import simulated
+from geoseg.datasets import synthetic_dataset as stand_in
 from geoseg.datasets.open import open_data
 from geoseg.datasets.pair import UNLABELLED
-from geoseg.datasets.stand_in import EVENTS, write_stand_in
+from geoseg.datasets.synthetic_dataset import EVENTS, write_stand_in
 from geoseg.errors import UnknownNameError
 from geoseg.simulate import Region, region
 

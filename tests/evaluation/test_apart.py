@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from made_regions import PLAIN, TINY, answered, refused, scene, write, write_regions
 from safetensors.numpy import load_file, save_file
 
+from geoseg.core.progress import silent
 from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.errors import OutputExistsError
 from geoseg.evaluation.contenders import Entry
@@ -24,7 +25,6 @@ from geoseg.evaluation.held_out import file_stem
 from geoseg.evaluation.protocol import Task, _trained
 from geoseg.evaluation.records import read_fold
 from geoseg.models.bundle import sha256_of
-from geoseg.progress import silent
 from geoseg.training.recipe import Recipe
 
 

@@ -17,7 +17,7 @@ import yaml
 from made_regions import PLAIN, REGIONS, SMALL, TINY, answered, geoseg, refused, scene, write, write_regions
 from safetensors.numpy import load_file
 
-from geoseg.datasets.stand_in import EVENTS
+from geoseg.datasets.synthetic_dataset import EVENTS
 from geoseg.evaluation.held_out import file_stem
 from geoseg.evaluation.plan import read_evaluation
 

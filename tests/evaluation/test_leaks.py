@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geoseg.catalog.cards import ModelCard, TrainingRun, cards
-from geoseg.evaluation.leaks import learned_from
+from geoseg.evaluation.train_test_overlap import learned_from
 
 
 def card(*trained_on: str, validated_on: tuple[str, ...] = ()) -> ModelCard:

@@ -15,21 +15,21 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 from sklearn.metrics import confusion_matrix
 
+from geoseg.core.progress import silent
+from geoseg.core.request import Area, Dates
 from geoseg.datasets.pair import Pair, Place
-from geoseg.engine.here import Here
-from geoseg.engine.predict import PROBABILITY, SOURCE, predict
-from geoseg.engine.settle import settle
-from geoseg.engine.work import Imagery, Work
 from geoseg.evaluation.held_out import file_stem, read_mask, write_held_out
 from geoseg.evaluation.predicting import plan_of, predict_pair
 from geoseg.evaluation.records import read_fold
+from geoseg.inference.job import InferenceJob, ModelInput
+from geoseg.inference.local import LocalExecutor
+from geoseg.inference.run import PROBABILITY, SOURCE, predict
+from geoseg.inference.threshold import fit_scene_threshold
+from geoseg.inference.work_folder import WorkFolder
 from geoseg.models.inference import Predictor
-from geoseg.products.codes import mask_codes
-from geoseg.products.work import WorkFolder
-from geoseg.progress import silent
 from geoseg.readers import Cube
-from geoseg.request import Area, Dates
-from geoseg.search import find_scenes
+from geoseg.sources.search import find_scenes
+from geoseg.water.codes import mask_codes
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +60,17 @@ def test_the_mask_is_that_of_the_engine_that_maps(model, seen, loro, tmp_path):
     cube = replace(
         cube, bands=bands, recipes=tuple(replace(each, bands=each.bands[: len(bands)]) for each in cube.recipes)
     )
-    imagery = Imagery(bands, cube)
-    known = predictor.seeing(gsd_m=pair.gsd_m, time=pair.time, latlon=pair.latlon)
-    settled = settle(Here(), imagery, known, silent)
+    imagery = ModelInput(bands, cube)
+    known = predictor.with_acquisition(gsd_m=pair.gsd_m, time=pair.time, latlon=pair.latlon)
+    with_threshold = fit_scene_threshold(LocalExecutor(), imagery, known, silent)
     folder = WorkFolder.open(tmp_path / "work", "key", pair.shape, (PROBABILITY, SOURCE))
-    predict(Here(), Work(plan_of(predictor.card, pair.shape), imagery, settled), folder, silent, "map")
+    predict(
+        LocalExecutor(),
+        InferenceJob(plan_of(predictor.card, pair.shape), imagery, with_threshold),
+        folder,
+        silent,
+        "map",
+    )
     percent = next(folder.layers[PROBABILITY].blocks(pair.shape[0]))[1]
 
     said = predict_pair(predictor, replace(pair, image=pair.image[: len(bands)]))

@@ -370,7 +370,7 @@ def test_an_unknown_name_offers_the_nearest():
 
 
 def test_a_predictor_travels_and_loads_once(bundle):
-    predictor = Predictor.of(bundle).seeing(gsd_m=10.0)
+    predictor = Predictor.of(bundle).with_acquisition(gsd_m=10.0)
     travelled = pickle.loads(pickle.dumps(predictor))
     assert travelled == predictor
     assert travelled.load() is predictor.load()
@@ -399,8 +399,8 @@ def test_a_settled_predictor_keeps_what_was_settled_and_a_plain_one_has_no_findi
     generator = np.random.default_rng(0)
     scene = np.concatenate([generator.normal(-20, 1.5, (128, 64)), generator.normal(-9, 1.5, (128, 64))], axis=1)
     predictor = Predictor.of("otsu")
-    settled = predictor.settled(predictor.load().survey(scene[None].astype(np.float32)))
-    assert pickle.loads(pickle.dumps(settled)).findings() == settled.findings()
-    assert settled.findings()["threshold_from"] == "tiles"
-    assert predictor.findings()["threshold_from"] == "default"
-    assert Predictor.of(bundle).findings() == {}
+    with_threshold = predictor.with_threshold(predictor.load().scene_statistics(scene[None].astype(np.float32)))
+    assert pickle.loads(pickle.dumps(with_threshold)).scene_threshold_info() == with_threshold.scene_threshold_info()
+    assert with_threshold.scene_threshold_info()["threshold_from"] == "tiles"
+    assert predictor.scene_threshold_info()["threshold_from"] == "default"
+    assert Predictor.of(bundle).scene_threshold_info() == {}

@@ -89,11 +89,11 @@ def test_scores_are_what_the_model_scores(data, name, claim, value):
     with rasterio.open(data / f"sen1floods11/LabelHand/{chip}_LabelHand.tif") as image:
         label = image.read(1)
     predictor = Predictor.of(name)
-    predictor = predictor.settled(predictor.load().survey(pixels[None]))
+    predictor = predictor.with_threshold(predictor.load().scene_statistics(pixels[None]))
     seen = (label >= 0) & np.isfinite(pixels)
     water, truth = (predictor.probability(pixels[None, None])[0] >= 0.5) & seen, (label == 1) & seen
     assert (water & truth).sum() / (water | truth).sum() == pytest.approx(value, abs=0.006)
-    assert predictor.findings()["threshold_from"] == ("default" if by_default else "tiles")
+    assert predictor.scene_threshold_info()["threshold_from"] == ("default" if by_default else "tiles")
 
 
 def test_what_ships_is_small_loads_and_tells_the_plain_truth():

@@ -37,7 +37,7 @@ def sen1floods11(data: Path, chip: str, band: int) -> tuple[np.ndarray, np.ndarr
 def water_iou(data: Path, model: str, chip: str) -> tuple[float, Predictor]:
     pixels, label = sen1floods11(data, chip, 1 if model == "otsu" else 2)
     predictor = Predictor.of(model)
-    predictor = predictor.settled(predictor.load().survey(pixels[None]))
+    predictor = predictor.with_threshold(predictor.load().scene_statistics(pixels[None]))
     water = predictor.probability(pixels[None, None])[0] >= 0.5
     seen = (label >= 0) & np.isfinite(pixels)
     either = ((label == 1) | water) & seen
@@ -202,11 +202,11 @@ def test_a_small_flood_in_a_large_scene_is_found_by_its_tiles():
     scene[0, :128, :128] = two_classes(generator, 0.5, (128, 128))
     model = load_model("otsu")
     assert isinstance(model, SceneAdaptive)
-    findings = model.settled(model.survey(scene)).findings()
-    assert findings["threshold_from"] == "tiles"
-    assert findings["bimodal_tiles"] == 1
-    assert findings["tiles"] == 64
-    assert -16 < findings["threshold_db"] < -13
+    scene_threshold_info = model.with_threshold(model.scene_statistics(scene)).scene_threshold_info()
+    assert scene_threshold_info["threshold_from"] == "tiles"
+    assert scene_threshold_info["bimodal_tiles"] == 1
+    assert scene_threshold_info["tiles"] == 64
+    assert -16 < scene_threshold_info["threshold_db"] < -13
 
 
 @pytest.mark.parametrize(
@@ -216,10 +216,10 @@ def test_a_small_flood_in_a_large_scene_is_found_by_its_tiles():
 )
 def test_without_a_bimodal_tile_the_default_counts_and_says_so(scene):
     model = load_model("otsu")
-    findings = model.settled(model.survey(scene)).findings()
-    assert findings["threshold_from"] == "default"
-    assert findings["threshold_db"] == -15.5
-    assert "default" in findings["reason"]
+    scene_threshold_info = model.with_threshold(model.scene_statistics(scene)).scene_threshold_info()
+    assert scene_threshold_info["threshold_from"] == "default"
+    assert scene_threshold_info["threshold_db"] == -15.5
+    assert "default" in scene_threshold_info["reason"]
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 100))
@@ -229,9 +229,9 @@ def test_the_survey_does_not_depend_on_how_the_scene_was_cut(rows, columns, seed
     scene = np.concatenate([two_classes(generator, share, (300, 90)) for share in (0.2, 0.5, 0.8, 0.0)], axis=1)[None]
     scene[:, generator.random(scene.shape[1:]) < 0.05] = np.nan
     model = load_model("otsu")
-    whole = model.survey(scene)
+    whole = model.scene_statistics(scene)
     parts = [
-        model.survey(scene[:, y : y + 128 * rows, x : x + 128 * columns])
+        model.scene_statistics(scene[:, y : y + 128 * rows, x : x + 128 * columns])
         for y in range(0, scene.shape[1], 128 * rows)
         for x in range(0, scene.shape[2], 128 * columns)
     ]
@@ -239,7 +239,7 @@ def test_the_survey_does_not_depend_on_how_the_scene_was_cut(rows, columns, seed
     for index in generator.permutation(len(parts)):
         merged = merged.merge(parts[index])
     assert merged == whole
-    assert model.settled(merged).findings() == model.settled(whole).findings()
+    assert model.with_threshold(merged).scene_threshold_info() == model.with_threshold(whole).scene_threshold_info()
     assert pickle.loads(pickle.dumps(merged)) == whole
 
 
@@ -250,7 +250,7 @@ def test_nigeria_water_is_found(data):
     """The acceptance of the first map: at least 0.75 against the hand label."""
     iou, predictor = water_iou(data, "otsu", "Nigeria_812045")
     assert iou >= 0.77  # 0.783 as measured
-    assert predictor.findings()["threshold_from"] == "tiles"
+    assert predictor.scene_threshold_info()["threshold_from"] == "tiles"
 
 
 @pytest.mark.parametrize(("chip", "least"), [("Nigeria_812045", 0.82), ("Sri-Lanka_534068", 0.98)])
@@ -262,9 +262,9 @@ def test_vh_finds_what_wind_hides_from_vv(data, chip, least):
 def test_a_chip_without_any_image_is_not_observed_everywhere(data):
     pixels, _ = sen1floods11(data, "Paraguay_34417", 1)
     predictor = Predictor.of("otsu")
-    predictor = predictor.settled(predictor.load().survey(pixels[None]))
+    predictor = predictor.with_threshold(predictor.load().scene_statistics(pixels[None]))
     assert np.isnan(predictor.probability(pixels[None, None])).all()
-    assert predictor.findings()["tiles"] == 0
+    assert predictor.scene_threshold_info()["tiles"] == 0
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # these chips have no place on Earth

@@ -163,7 +163,7 @@ def test_transnorm_is_the_published_one_without_the_projections_that_reach_no_ou
 
 def test_uvit_stands_on_prithvi_key_by_key():
     """So that the official checkpoint of the encoder fits it."""
-    from geoseg.models.encoders.build import build_encoder
+    from geoseg.models.foundation.build import build_encoder
 
     with torch.device("meta"):
         own, official = build("uvit", 6, 1).encoder, build_encoder("prithvi-eo-v1-100m", bands=6)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from geoseg.errors import BadOptionError
-from geoseg.models import graphed
 from geoseg.models.bundle import save_bundle
-from geoseg.models.graphed import Graphed
 from geoseg.models.inference import Predictor
-from geoseg.models.lanes import Lanes
-from geoseg.models.prepare import prepare_for_inference
+from geoseg.models.optimize import cuda_graph as graphed
+from geoseg.models.optimize.cuda_graph import Graphed
+from geoseg.models.optimize.double_buffer import Lanes
+from geoseg.models.optimize.prepare import prepare_for_inference
+from geoseg.models.optimize.wrapper import InBfloat16, Wrapped
 from geoseg.models.registry import build
-from geoseg.models.wrapped import InBfloat16, Wrapped
 from tests.models.test_bundle import small_card
 
 DEVICES = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]

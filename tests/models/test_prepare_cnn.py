@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from geoseg.errors import BadOptionError
-from geoseg.models.cnn.packed import PackedConv, packed
-from geoseg.models.cnn.prepare import fold_normalisation
-from geoseg.models.prepare import prepare_alike, prepare_for_inference
+from geoseg.models.optimize.cnn import fold_normalisation
+from geoseg.models.optimize.packed import PackedConv, packed
+from geoseg.models.optimize.prepare import prepare_alike, prepare_for_inference
+from geoseg.models.optimize.wrapper import InBfloat16
 from geoseg.models.registry import build
-from geoseg.models.wrapped import InBfloat16
 
 NETWORKS = {
     "unet": {"base": 8},

@@ -18,9 +18,9 @@ from made_scenes import INSIDE
 
 from geoseg import Request, map_flood
 from geoseg.catalog.cards import Architecture, ModelCard
+from geoseg.inference.work_folder import NAME
 from geoseg.models.bundle import save_bundle
 from geoseg.models.registry import build
-from geoseg.products.work import NAME
 
 LAYERS = ("flood.tif", "probability.tif", "source.tif")
 
@@ -121,7 +121,7 @@ HELD = """
 import sys, time
 from pathlib import Path
 from geoseg.cli.main import main
-from geoseg.products.work import WorkFolder
+from geoseg.inference.work_folder import WorkFolder
 
 gate, remembered = Path(sys.argv.pop(1)), WorkFolder.commit
 

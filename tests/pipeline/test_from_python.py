@@ -69,7 +69,7 @@ def test_json_is_one_object_and_all_else_is_on_stderr(lagoon, geoseg, tmp_path):
 
 
 def test_quiet_silences_libraries_too():
-    words = "import logging, warnings; from geoseg.cli.draw import set_up_logging; set_up_logging({}); "
+    words = "import logging, warnings; from geoseg.cli.progress import set_up_logging; set_up_logging({}); "
     words += "warnings.warn('careful'); logging.getLogger('urllib3').warning('retry'); "
     words += "logging.getLogger('geoseg.x').warning('ours')"
     said = {}

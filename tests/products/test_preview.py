@@ -13,10 +13,10 @@ from matplotlib.image import imread
 from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
 
-from geoseg.products.area import Tally
-from geoseg.products.codes import Legend
 from geoseg.products.graticule import Frame, nice
 from geoseg.products.preview import LONGEST_PX, Preview, painted, step_for, stretched, write_preview
+from geoseg.water.areas import AreaCounter
+from geoseg.water.codes import Legend
 
 LEGEND = Legend.of("water", has_reference=True)
 
@@ -28,7 +28,7 @@ def grid_of(shape, crs="EPSG:32632", resolution=30.0):
 
 
 def preview_of(codes, imagery, grid, **more):
-    tally = Tally(grid)
+    tally = AreaCounter(grid)
     tally.add((slice(0, codes.shape[0]), slice(0, codes.shape[1])), codes)
     return Preview(codes, imagery, grid, LEGEND, tally.total(), "A place", "2020-10-03 · a scene\nmodel", **more)
 

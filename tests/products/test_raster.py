@@ -14,9 +14,9 @@ from rasterio.shutil import copy
 from rio_cogeo.cogeo import cog_validate
 
 from geoseg.errors import OutputNotWritableError
-from geoseg.products.codes import PROBABILITY, Legend
-from geoseg.products.layer import ByteLayer
+from geoseg.inference.layers import ByteLayer
 from geoseg.products.raster import scene_band, write_cog
+from geoseg.water.codes import PROBABILITY, Legend
 
 LEGEND = Legend.of("water", has_reference=True)
 

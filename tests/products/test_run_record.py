@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from pydantic import ValidationError
 
+from geoseg.core.redact import redact, secrets_of
+from geoseg.core.request import Request
 from geoseg.products.run_record import (
     ModelUsed,
     RunRecord,
@@ -21,8 +23,6 @@ from geoseg.products.run_record import (
     grid_record,
     write_run,
 )
-from geoseg.request import Request
-from geoseg.scrub import scrubbed, secrets_of
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_%+=/", min_size=12, max_size=60).map(
     "Zq7".__add__
@@ -39,7 +39,7 @@ def record(**more):
         "class_1": "water",
         "grid": grid_record(GRID),
         "scenes": (SceneUsed(id="S2A_x", collection="earth-search/sentinel-2-l2a", role="input", code=0),),
-        "model": ModelUsed(name="mndwi", card={"name": "mndwi"}, findings={"threshold": float("nan")}),
+        "model": ModelUsed(name="mndwi", card={"name": "mndwi"}, scene_threshold_info={"threshold": float("nan")}),
         "threshold_pct": 50,
         "shares": {"pct": {"water": 12.5}},
         "started": "2020-10-04T00:00:00Z",
@@ -109,11 +109,11 @@ def test_no_secret_of_the_environment_gets_in(token, name):
     ],
 )
 def test_what_a_text_keeps(text, left):
-    assert scrubbed(text) == left
+    assert redact(text) == left
 
 
 def test_members_that_are_secret_by_name_are_hidden():
-    assert scrubbed({"token": "short", "Authorization": "x", "tokens": 3}) == {
+    assert redact({"token": "short", "Authorization": "x", "tokens": 3}) == {
         "token": "[hidden]",
         "Authorization": "[hidden]",
         "tokens": 3,

@@ -14,7 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
 
-from geoseg.scene import Scene
+from geoseg.core.scene import Scene
 
 UTM = "EPSG:32633"
 ORIGIN = (400_000.0, 5_000_000.0)

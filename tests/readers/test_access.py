@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import rasterio
 
+from geoseg.core.scene import Scene
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError
 from geoseg.readers import Cube
-from geoseg.readers.access import GDAL_SETTINGS, captured_settings, gdal_path, scrubbed, signer, signing
-from geoseg.readers.planning import recipe_for
+from geoseg.readers.access import GDAL_SETTINGS, captured_settings, gdal_path, redact, signer, signing
+from geoseg.readers.planning import plan_scene
 from geoseg.readers.recipe import SceneRecipe
-from geoseg.scene import Scene
 from tests.readers.conftest import DAY, grid, write
 
 SECRET = "s3cr3t-signature"
@@ -130,7 +130,7 @@ BLOB = "https://account.blob.core.windows.net/container/file.tif"
 
 
 def pc_recipe() -> SceneRecipe:
-    return recipe_for(scene({"B03": BLOB, "SCL": BLOB}), ("green",))
+    return plan_scene(scene({"B03": BLOB, "SCL": BLOB}), ("green",))
 
 
 def test_a_token_is_asked_for_once_and_again_before_it_expires(tokens):
@@ -295,10 +295,10 @@ def test_other_schemes_are_not_read(href):
     ],
 )
 def test_reasons_hold_no_secret_and_one_line(text):
-    assert SECRET not in scrubbed(text)
-    assert "\n" not in scrubbed(text)
+    assert SECRET not in redact(text)
+    assert "\n" not in redact(text)
 
 
 @pytest.mark.parametrize("text", ["HTTP 404 for https://host/a.tif: no such key", "band 3 of /data/token-lake.tif"])
 def test_plain_reasons_stay_as_they_are(text):
-    assert scrubbed(text) == text
+    assert redact(text) == text

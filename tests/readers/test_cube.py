@@ -31,10 +31,10 @@ def flat(number: int, size: int = 40) -> np.ndarray:
 
 def layers(green, swir=None, scl=None, size=40):
     """Assets of a scene: green at 10 m, swir16 and classes at 20 m."""
-    fine, coarse = grid(size, size), grid(size // 2, size // 2, 20)
+    fine, overview = grid(size, size), grid(size // 2, size // 2, 20)
     swir = flat(2000, size // 2) if swir is None else swir
     scl = np.full((size // 2, size // 2), CLEAR, dtype=np.uint8) if scl is None else scl
-    return {"B03": (green, fine), "B11": (swir, coarse), "SCL": (scl, coarse)}
+    return {"B03": (green, fine), "B11": (swir, overview), "SCL": (scl, overview)}
 
 
 def whole(cube: Cube) -> tuple[np.ndarray, np.ndarray]:
@@ -191,9 +191,9 @@ def test_a_file_that_lies_elsewhere_than_its_item_says_is_a_failure(make_scene):
 @pytest.mark.parametrize(("crs", "x", "y"), [("EPSG:32760", 833_000, 8_000_000), ("EPSG:3413", 0, 0)])
 def test_the_antimeridian_and_the_pole_are_places_like_others(make_scene, crs, x, y):
     there = GeoBox((40, 40), Affine(10, 0, x - 200, 0, -10, y + 200), crs)
-    coarse = GeoBox((20, 20), Affine(20, 0, x - 200, 0, -20, y + 200), crs)
+    overview = GeoBox((20, 20), Affine(20, 0, x - 200, 0, -20, y + 200), crs)
     classes = np.full((20, 20), CLEAR, dtype=np.uint8)
-    scene = make_scene(assets={"B03": (flat(1500), there), "SCL": (classes, coarse)})
+    scene = make_scene(assets={"B03": (flat(1500), there), "SCL": (classes, overview)})
     pixels = Cube.of([scene], there, ("green",), instant=DAY, tile_px=16).tile(1, 1)
     assert (pixels.source == 0).all()
 

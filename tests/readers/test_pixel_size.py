@@ -8,9 +8,9 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from geoseg.core.scene import Scene
 from geoseg.readers import Cube
 from geoseg.readers.pixel_size import coarser_note, own_pixel_m
-from geoseg.scene import Scene
 
 DAY = datetime(2024, 5, 1, 10, tzinfo=UTC)
 BOX = {
@@ -68,11 +68,11 @@ def test_the_finest_band_and_the_finest_scene_decide():
     mixed = scene({"gsd": 30})
     mixed.item["assets"]["vh"]["gsd"] = 10
     assert own_pixel_m(mixed, ["vv", "vh"]) == 10
-    coarse, fine, unknown = scene({"gsd": 30}), scene({"gsd": 10}), scene()
-    note = coarser_note([coarse, coarse], ["vv"], geobox(3))
+    overview, fine, unknown = scene({"gsd": 30}), scene({"gsd": 10}), scene()
+    note = coarser_note([overview, overview], ["vv"], geobox(3))
     assert "30 m" in note and "10 times" in note and "--resolution 30" in note
-    assert coarser_note([coarse, fine], ["vv"], geobox(5)) is None
-    assert coarser_note([coarse, unknown], ["vv"], geobox(3)) is None
+    assert coarser_note([overview, fine], ["vv"], geobox(5)) is None
+    assert coarser_note([overview, unknown], ["vv"], geobox(3)) is None
     assert coarser_note([], ["vv"], geobox(3)) is None
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.catalog.collections import Collection, collection
+from geoseg.core.scene import Scene
 from geoseg.errors import RadiometryUnknownError
 from geoseg.readers.radiometry import conversion, finished, started
 from geoseg.readers.recipe import Conversion
-from geoseg.scene import Scene
 from tests.readers.conftest import DAY
 
 PC = "planetary-computer/sentinel-2-l2a"

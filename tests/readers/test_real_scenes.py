@@ -14,9 +14,9 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import maximum_filter
 
-from geoseg.grid import output_grid
+from geoseg.core.grid import output_grid
+from geoseg.core.scene import Scene
 from geoseg.readers import Cube
-from geoseg.scene import Scene
 from tests.readers.conftest import DAY
 
 

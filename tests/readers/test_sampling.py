@@ -13,7 +13,7 @@ from pyproj import Transformer
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from geoseg.readers.raster import Sight, read_band
+from geoseg.readers.raster import GridWindow, read_band
 from geoseg.readers.recipe import BandRecipe, Conversion
 from geoseg.readers.sampling import block_mean, place
 from tests.readers.conftest import ORIGIN, UTM, grid, write
@@ -21,8 +21,8 @@ from tests.readers.conftest import ORIGIN, UTM, grid, write
 PLAIN = BandRecipe("green", "", 1, Conversion())
 
 
-def whole(target: GeoBox) -> Sight:
-    return Sight(target, (0, target.shape[0]), (0, target.shape[1]))
+def whole(target: GeoBox) -> GridWindow:
+    return GridWindow(target, (0, target.shape[0]), (0, target.shape[1]))
 
 
 def ramp(where: GeoBox) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_a_pixel_does_not_depend_on_the_rectangle_it_is_read_with(tmp_path, reso
     (y, x), pieces = split, np.full(target.shape, np.nan, dtype=np.float32)
     for rows in ((0, y), (y, 60)):
         for cols in ((0, x), (x, 60)):
-            part = read_band(path, PLAIN, Sight(target, rows, cols))
+            part = read_band(path, PLAIN, GridWindow(target, rows, cols))
             if part is not None:
                 pieces[slice(*rows), slice(*cols)] = part
     np.testing.assert_array_equal(pieces, at_once)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from geoseg.catalog.collections import collection
+from geoseg.core.scene import Scene
 from geoseg.errors import MissingBandError, RadiometryUnknownError
-from geoseg.readers.planning import recipe_for, refusal
+from geoseg.readers.planning import plan_scene, refusal
 from geoseg.readers.recipe import Conversion
-from geoseg.scene import Scene
 from tests.readers.conftest import DAY
 
 PC, CDSE, ES = "planetary-computer", "cdse", "earth-search"
@@ -140,7 +140,7 @@ def scene(item: dict[str, Any], record: str) -> Scene:
 @pytest.mark.parametrize(("name", "record", "bands", "rule", "ends", "mask"), RESOLVED, ids=[r[0] for r in RESOLVED])
 def test_an_item_resolves(data, name, record, bands, rule, ends, mask):
     for item in items(data, name):
-        recipe = recipe_for(scene(item, record), bands)
+        recipe = plan_scene(scene(item, record), bands)
         assert [band.name for band in recipe.bands] == list(bands)
         for band in recipe.bands:
             assert band.conversion == rule
@@ -151,7 +151,7 @@ def test_an_item_resolves(data, name, record, bands, rule, ends, mask):
 
 
 def test_bands_of_one_file_are_told_apart(data):
-    recipe = recipe_for(scene(items(data, "naip-pc")[0], f"{PC}/naip"), ("nir", "green"))
+    recipe = plan_scene(scene(items(data, "naip-pc")[0], f"{PC}/naip"), ("nir", "green"))
     assert [band.index for band in recipe.bands] == [4, 2]
     assert len({band.href for band in recipe.bands}) == 1
 
@@ -160,7 +160,7 @@ def test_bands_of_one_file_are_told_apart(data):
 def test_an_item_is_refused_by_name(data, name, record, bands, error, words):
     for item in items(data, name):
         with pytest.raises(error, match=words) as caught:
-            recipe_for(scene(item, record), bands)
+            plan_scene(scene(item, record), bands)
         assert scene(item, record).id in str(caught.value)
         assert refusal(scene(item, record), bands) == str(caught.value)
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from geoseg.catalog.collections import collection
 from geoseg.readers.planning import scene_classes
-from geoseg.readers.raster import Sight, read_mask
+from geoseg.readers.raster import GridWindow, read_mask
 from geoseg.readers.recipe import MaskRecipe
 from tests.readers.conftest import grid, write
 
 
 def seen_through(path, mask_kind, target, hidden=()):
-    sight = Sight(target, (0, target.shape[0]), (0, target.shape[1]))
+    sight = GridWindow(target, (0, target.shape[0]), (0, target.shape[1]))
     return read_mask(str(path), MaskRecipe(mask_kind, str(path), hidden), sight)
 
 
@@ -77,7 +77,7 @@ def test_visible_bands_that_are_all_clipped_measured_nothing_and_spoil_two_pixel
     bands[:2, 4, 30] = 1  # two of three: dark water may do that
     bands[:, :, 0] = 0  # fill is another matter
     path = write(tmp_path / "sr.tif", bands, grid(9, 40), nodata=0)
-    whole = read_mask(str(path), clipped_recipe(path), Sight(grid(9, 40), (0, 9), (0, 40)))
+    whole = read_mask(str(path), clipped_recipe(path), GridWindow(grid(9, 40), (0, 9), (0, 40)))
     hidden = np.argwhere(whole == 0)
     assert (hidden.min(axis=0).tolist(), hidden.max(axis=0).tolist(), len(hidden)) == ([2, 18], [6, 22], 25)
 
@@ -89,7 +89,7 @@ def test_what_clipping_hides_does_not_change_with_the_window(tmp_path_factory, r
     if not path.exists():
         write(path, bands, grid(9, 40))
     (bottom, right), mask = (min(9, row + rows), min(40, col + cols)), clipped_recipe(path)
-    whole = read_mask(str(path), mask, Sight(grid(9, 40), (0, 9), (0, 40)))
-    part = read_mask(str(path), mask, Sight(grid(9, 40), (row, bottom), (col, right)))
+    whole = read_mask(str(path), mask, GridWindow(grid(9, 40), (0, 9), (0, 40)))
+    part = read_mask(str(path), mask, GridWindow(grid(9, 40), (row, bottom), (col, right)))
     assert 0 < whole.mean() < 1
     np.testing.assert_array_equal(part, whole[row:bottom, col:right])

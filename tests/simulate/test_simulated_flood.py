@@ -16,10 +16,9 @@ from hypothesis.extra.numpy import arrays
 from rio_cogeo import cog_validate
 from scipy.ndimage import label
 
+from geoseg.core.request import Area, Dates, Request
 from geoseg.errors import MissingBandError, UnknownNameError
 from geoseg.pipeline import map_flood
-from geoseg.request import Area, Dates, Request
-from geoseg.search import find_items, find_scenes
 from geoseg.simulate import ensure, region, regions
 from geoseg.simulate.facts import surfaces
 from geoseg.simulate.flood import fill
@@ -27,6 +26,7 @@ from geoseg.simulate.radar import backscatter, with_speckle
 from geoseg.simulate.settle import density
 from geoseg.simulate.surface import look, truth
 from geoseg.simulate.world import SHALLOWEST_M, make_world
+from geoseg.sources.search import find_items, find_scenes
 
 NAME = "arid"
 

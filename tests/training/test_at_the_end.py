@@ -21,9 +21,9 @@ from shapely.geometry import box
 from torch import nn
 
 from geoseg.cli.main import run
-from geoseg.ingest.add import add
-from geoseg.ingest.product import Options
 from geoseg.models.bundle import load_bundle, save_bundle
+from geoseg.sources.local.add import add
+from geoseg.sources.local.product import Options
 
 SMALL = ("--set", "options.base=2", "--set", "chip_px=32", "--batch-size", "2", "--device", "cpu", "--steps", "1")
 PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")

@@ -12,7 +12,7 @@ from little_sets import little_set, pair, recipe, scene, set_of
 
 from geoseg.errors import BandMismatchError, NotTrainableError
 from geoseg.training.crops import held
-from geoseg.training.held_out import FEWEST, split_off
+from geoseg.training.split import FEWEST, split_off
 
 SMALL = [scene(index, 16) for index in range(40)]
 

@@ -14,12 +14,12 @@ from filelock import FileLock
 from little_sets import little_set, pair, recipe, same_weights, scene, set_of, write_folder
 from rasterio.transform import from_origin
 
+from geoseg.core.progress import Progress
 from geoseg.errors import BadLabelsError, BandMismatchError, InputRangeError, OutputExistsError, ResumeError
 from geoseg.models.bundle import CARD
-from geoseg.progress import Progress
 from geoseg.training import finetune as whole
-from geoseg.training.alone import LOCK, alone_in
 from geoseg.training.finetune import RUN, finetune
+from geoseg.training.lock import LOCK, alone_in
 from geoseg.training.loop import LAST
 
 

@@ -15,8 +15,8 @@ from geoseg.models.bundle import load_bundle, save_bundle
 from geoseg.training.crops import LabelMap, Tiles
 from geoseg.training.finetune import finetune
 from geoseg.training.learner import Learner
-from geoseg.training.own_pixels import MOST, doubt, on_own_pixels, worth_a_look
 from geoseg.training.start import starting_point
+from geoseg.training.train_score import MOST, doubt, on_own_pixels, worth_a_look
 
 
 class Darkness(nn.Module):

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.catalog.encoders import OfficialFile, encoder_facts
+from geoseg.core.atomic import cache_folder, writing
+from geoseg.core.progress import Progress, Report, silent
 from geoseg.errors import CheckpointMismatchError, WeightsMissingError
 from geoseg.models.checkpoints.reading import sha256_of
-from geoseg.progress import Progress, Report, silent
-from geoseg.storage import cache_folder, writing
 
 HUB = "https://huggingface.co"
 TRIES = 5

@@ -15,10 +15,10 @@ from geoseg.errors import CheckpointMismatchError
 from geoseg.models.checkpoints.bands import BandKernel, adapted
 from geoseg.models.checkpoints.layouts import LEFTOVERS, best_prefix, left_out, unknown_names
 from geoseg.models.checkpoints.reading import read_weights, sha256_of
-from geoseg.models.encoders.build import known_bands
-from geoseg.models.encoders.dofa import Dofa
-from geoseg.models.encoders.positions import table_2d, table_3d
-from geoseg.models.encoders.protocol import PatchEncoder
+from geoseg.models.foundation.build import known_bands
+from geoseg.models.foundation.dofa import Dofa
+from geoseg.models.foundation.positions import table_2d, table_3d
+from geoseg.models.foundation.protocol import PatchEncoder
 from geoseg.models.tensors import other_kind, unsound
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.models.input_checks import check_bands, check_pixels
 from geoseg.models.protocol import Chips
-from geoseg.models.units import check_bands, check_pixels
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -97,13 +97,13 @@ class TiledOtsu(Baseline):
         plausible_db: tuple[float, float],
         default_db: float,
         look_px: int = 5,
-        survey_px: int = 128,
+        statistics_tile_px: int = 128,
     ) -> None:
         super().__init__(card)
         self.plausible_db = (float(plausible_db[0]), float(plausible_db[1]))
         self.default_db = default_db
         self.look_px = look_px
-        self.survey_px = survey_px
+        self.statistics_tile_px = statistics_tile_px
         self.threshold = Threshold(default_db, STEEPNESS[0], "default", "The scene has not been surveyed.")
 
     def array_logits(self, pixels: Floats) -> Floats:
@@ -113,21 +113,23 @@ class TiledOtsu(Baseline):
         smooth *= -self.threshold.steepness
         return smooth
 
-    def survey(self, pixels: NDArray[np.float32]) -> TileVotes:
+    def scene_statistics(self, pixels: NDArray[np.float32]) -> TileVotes:
         """What the tiles of a block say; see :class:`geoseg.models.protocol.SceneAdaptive`."""
-        tiles = _tiles(pixels[0], self.survey_px)
+        tiles = _tiles(pixels[0], self.statistics_tile_px)
         if not len(tiles):
             return TileVotes()
         votes = [self._vote(histogram(tile)) for tile in multilook(tiles, self.look_px)]
         return reduce(TileVotes.merge, votes)
 
-    def settled(self, survey: TileVotes) -> TiledOtsu:
+    def with_threshold(self, scene_statistics: TileVotes) -> TiledOtsu:
         """The same model with the threshold that the votes decide."""
-        settled = copy.copy(self)
-        settled.threshold = replace(self._decide(survey), tiles=(survey.tiles, survey.voting))
-        return settled
+        with_threshold = copy.copy(self)
+        with_threshold.threshold = replace(
+            self._decide(scene_statistics), tiles=(scene_statistics.tiles, scene_statistics.voting)
+        )
+        return with_threshold
 
-    def findings(self) -> dict[str, Any]:
+    def scene_threshold_info(self) -> dict[str, Any]:
         """What was decided and from how much."""
         return {
             "threshold_db": round(self.threshold.db, 3),
@@ -135,7 +137,7 @@ class TiledOtsu(Baseline):
             "reason": self.threshold.reason,
             "tiles": self.threshold.tiles[0],
             "bimodal_tiles": self.threshold.tiles[1],
-            "tile_px": self.survey_px,
+            "tile_px": self.statistics_tile_px,
         }
 
     def _vote(self, counts: NDArray[np.int64]) -> TileVotes:

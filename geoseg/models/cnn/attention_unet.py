@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from geoseg.models.cnn.blocks import conv_norm_relu, double_conv
 from geoseg.models.cnn.size import cropped, padded
-from geoseg.models.decoders.blocks import SteadyBatchNorm
+from geoseg.models.foundation.decoders.blocks import SteadyBatchNorm
 from geoseg.models.registry import network
 
 DEPTH = 4

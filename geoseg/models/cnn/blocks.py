@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from geoseg.models.decoders.blocks import SteadyBatchNorm
+from geoseg.models.foundation.decoders.blocks import SteadyBatchNorm
 
 Up = Literal["transposed", "bilinear"]
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.decoders.unetr import UnetrDecoder
-from geoseg.models.encoders.build import build_encoder
-from geoseg.models.encoders.padding import crop, pad_to_cells
-from geoseg.models.encoders.prithvi import Prithvi
+from geoseg.models.foundation.build import build_encoder
+from geoseg.models.foundation.decoders.unetr import UnetrDecoder
+from geoseg.models.foundation.padding import crop, pad_to_cells
+from geoseg.models.foundation.prithvi import Prithvi
 from geoseg.models.registry import network
 
 ENCODER = "prithvi-eo-v1-100m"

@@ -1,0 +1,141 @@
+"""The unfinished map on disk, and the journal that lets a killed run carry on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.atomic import atomic_file, writing
+from geoseg.inference.layers import ByteLayer
+
+NAME = ".geoseg-work"
+JOURNAL = "journal.json"
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(slots=True)
+class WorkFolder:
+    """``OUT/.geoseg-work/STAGE``: raw layers that fill from the top, what the next rows still need, and a journal.
+
+    The journal is the only thing that says how far the work is, and it is replaced in one move after the pixels
+    and the carry that it speaks of are on the disk. Whatever a run was doing when it died, the folder is as after
+    its last ``commit``; rows beyond are written again.
+
+    Attributes:
+        folder: The work folder.
+        key: Digest of everything that decides the result.
+        shape: Rows and columns of every layer.
+        layers: The layers by name.
+        row: First row of blocks that is not finished.
+    """
+
+    folder: Path
+    key: str
+    shape: tuple[int, int]
+    layers: dict[str, ByteLayer]
+    row: int = 0
+    _carry_file: str | None = None
+    _carry: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, out: Path, key: str, shape: tuple[int, int], layers: Sequence[str], *, stage: str = "map") -> Self:
+        """Carry on with the work in ``out``, or start afresh where there is none, another's, or a damaged one.
+
+        Args:
+            out: The output folder; made if missing.
+            key: Digest (sha256) of everything that decides the result: request, scenes, model, versions.
+            shape: Rows and columns.
+            layers: Names of the layers.
+            stage: Name of this piece of work, where a map needs several.
+
+        Raises:
+            OutputNotWritableError: The folder cannot be written, or the disk is full.
+        """
+        folder = out / NAME / stage
+        return cls._resumed(folder, key, shape, layers) or cls._fresh(folder, key, shape, layers)
+
+    @classmethod
+    def _fresh(cls, folder: Path, key: str, shape: tuple[int, int], layers: Sequence[str]) -> Self:
+        with writing(folder):
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+        made = {name: ByteLayer.create(folder / f"{name}.raw", shape) for name in layers}
+        return cls(folder, key, shape, made)
+
+    @classmethod
+    def _resumed(cls, folder: Path, key: str, shape: tuple[int, int], layers: Sequence[str]) -> Self | None:
+        try:
+            journal = json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
+            there = {name: ByteLayer(folder / f"{name}.raw", shape) for name in layers}
+            same = journal["key"] == key and journal["shape"] == list(shape) and journal["layers"] == list(layers)
+            if not same or any(layer.rows < int(journal["rows"][name]) for name, layer in there.items()):
+                return None
+            row, carry_file = int(journal["row"]), journal["carry"]
+            carry = _load(folder / carry_file) if carry_file else {}
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile):
+            return None  # no journal, or one that cannot be trusted: the work is cheap compared with a wrong map
+        return cls(folder, key, shape, there, row, carry_file, carry)
+
+    def carry(self) -> dict[str, NDArray[Any]]:
+        """What the last ``commit`` handed on to the rows that follow."""
+        return dict(self._carry)
+
+    def commit(self, row: int, carry: Arrays | None = None) -> None:
+        """State that every row of blocks before ``row`` is final in every layer.
+
+        Args:
+            row: First row of blocks that is not; the number of rows when all are.
+            carry: What those that follow need, by name; no object arrays.
+
+        Raises:
+            OutputNotWritableError: The disk is full.
+        """
+        if row < self.row:
+            raise ValueError(f"row {row} was finished before row {self.row}: rows finish from the top")
+        for layer in self.layers.values():
+            layer.flush()
+        carried = dict(carry or {})
+        carry_file = f"carry-{row}.npz" if carried else None
+        if carry_file:
+            _save(self.folder / carry_file, carried)
+        self._write_journal(row, carry_file)
+        if self._carry_file and self._carry_file != carry_file:
+            (self.folder / self._carry_file).unlink(missing_ok=True)
+        self.row, self._carry_file, self._carry = row, carry_file, carried
+
+    @staticmethod
+    def discard(out: Path) -> None:
+        """Remove every unfinished or finished piece of work in ``out``, once its products stand or never will."""
+        shutil.rmtree(out / NAME, ignore_errors=True)
+
+    def _write_journal(self, row: int, carry_file: str | None) -> None:
+        journal = {
+            "key": self.key,
+            "shape": list(self.shape),
+            "layers": list(self.layers),
+            "row": row,
+            "rows": {name: layer.rows for name, layer in self.layers.items()},
+            "carry": carry_file,
+        }
+        with atomic_file(self.folder / JOURNAL) as part:
+            part.write_text(json.dumps(journal), encoding="utf-8")
+
+
+def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    with atomic_file(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}

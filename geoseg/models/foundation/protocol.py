@@ -1,0 +1,188 @@
+"""What an encoder is, and the way that all of ours go from pixels to maps."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from geoseg.errors import BandMismatchError, InputRangeError
+from geoseg.models.foundation.acquisition import Acquisition, LatLon, Times
+from geoseg.models.foundation.memo import being_recorded, being_traced
+from geoseg.models.foundation.padding import pad_to_cells
+
+NORMALISED_LIMIT = 50.0
+"""Largest mean magnitude of normalised input. Digital numbers (hundreds to thousands) are far above it, and a chip of
+nothing but cloud or urban radar echo stays far below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What an encoder saw, one map per tapped block.
+
+    Attributes:
+        maps: float32 (batch, channel, y, x) each; ``y`` and ``x`` count cells and are never derived from one another.
+        strides: Pixels per cell of each map.
+        width: Channels of each map.
+        size_px: Height and width of the image that was encoded, before it was padded to whole cells.
+    """
+
+    maps: tuple[Tensor, ...]
+    strides: tuple[int, ...]
+    width: int
+    size_px: tuple[int, int]
+
+    @property
+    def covered_px(self) -> tuple[int, int]:
+        """Height and width in pixels that the cells cover: ``size_px`` and the padding."""
+        rows, columns = self.maps[-1].shape[-2:]
+        return rows * self.strides[-1], columns * self.strides[-1]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Anything that turns normalised chips into maps of features."""
+
+    width: int
+    patch: int
+    depth: int
+
+    def encode(
+        self,
+        x: Tensor,
+        *,
+        wavelengths_um: Sequence[float] | None = None,
+        gsd_m: float | None = None,
+        time: Times | None = None,
+        latlon: LatLon | None = None,
+        taps: Sequence[int] | None = None,
+    ) -> Features:
+        """Encode a batch.
+
+        Args:
+            x: float32 (batch, band, y, x) or (batch, band, frame, y, x), normalised, finite; any height and width.
+            wavelengths_um: Centre of each band in micrometres, for encoders that are conditioned on it.
+            gsd_m: Ground sampling in metres.
+            time: Acquisition: one for all, one per item, or one row of frames per item. None: unknown.
+            latlon: Latitude and longitude in degrees: one pair for all, or one per item. None: unknown.
+            taps: Blocks (counted from 0) whose output is wanted, ascending. None: the encoder's own choice of four.
+
+        Raises:
+            BandMismatchError: Another number of bands, or of wavelengths, than the encoder reads.
+            InputRangeError: Nanometres, an impossible place, time or resolution, or pixels that nobody normalised.
+        """
+
+
+class PatchEncoder(nn.Module, ABC):
+    """A vision transformer over square patches.
+
+    Attributes:
+        width: Channels of a token.
+        depth: Number of blocks.
+        patch: Side of a patch in pixels.
+        channels: Number of bands it reads; None: any.
+    """
+
+    def __init__(self, *, width: int, depth: int, patch: int, channels: int | None) -> None:
+        super().__init__()
+        self.width = width
+        self.depth = depth
+        self.patch = patch
+        self.channels = channels
+        self.reuse_kernels = False
+        """Keep generated kernels between calls: set by ``prepare_for_inference``, when weights no longer change."""
+
+    @property
+    def default_taps(self) -> tuple[int, ...]:
+        """The last block of each quarter of the depth."""
+        return tuple(dict.fromkeys(max(quarter * self.depth // 4 - 1, 0) for quarter in (1, 2, 3, 4)))
+
+    def encode(
+        self,
+        x: Tensor,
+        *,
+        wavelengths_um: Sequence[float] | None = None,
+        gsd_m: float | None = None,
+        time: Times | None = None,
+        latlon: LatLon | None = None,
+        taps: Sequence[int] | None = None,
+    ) -> Features:
+        """See :class:`Encoder`."""
+        self._check(x)
+        frames = x.shape[2] if x.ndim == 5 else 1
+        seen = Acquisition.checked(
+            bands=x.shape[1],
+            batch=x.shape[0],
+            frames=frames,
+            wavelengths_um=wavelengths_um,
+            gsd_m=gsd_m,
+            time=time,
+            latlon=latlon,
+        )
+        chosen = self._chosen(taps)
+        padded = pad_to_cells(x, self.patch)
+        rows, columns = padded.shape[-2] // self.patch, padded.shape[-1] // self.patch
+        tokens = self._embed(padded, seen, (rows, columns))
+        kept = self._through_blocks(tokens, chosen)
+        maps = tuple(_as_map(one, frames, rows, columns) for one in kept)
+        return Features(maps, (self.patch,) * len(maps), self.width * frames, (x.shape[-2], x.shape[-1]))
+
+    forward = encode
+
+    @abstractmethod
+    def _embed(self, x: Tensor, seen: Acquisition, grid: tuple[int, int]) -> Tensor:
+        """Tokens (batch, 1 + frame*y*x, width), positions added, the class token first."""
+
+    @abstractmethod
+    def blocks_in_order(self) -> Sequence[nn.Module]:
+        """The transformer's blocks in order."""
+
+    @abstractmethod
+    def _finish(self, tokens: Tensor) -> Tensor:
+        """What happens to the output of the last block (a final LayerNorm, or nothing)."""
+
+    def _through_blocks(self, tokens: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
+        kept = []
+        for index, block in enumerate(self.blocks_in_order()[: taps[-1] + 1]):
+            tokens = block(tokens)
+            if index in taps:
+                kept.append(self._finish(tokens) if index == self.depth - 1 else tokens)
+        return kept
+
+    def _chosen(self, taps: Sequence[int] | None) -> tuple[int, ...]:
+        chosen = self.default_taps if taps is None else tuple(taps)
+        if not chosen or list(chosen) != sorted(set(chosen)) or not 0 <= chosen[0] <= chosen[-1] < self.depth:
+            raise ValueError(f"taps {chosen} must ascend within 0..{self.depth - 1}, the blocks of this encoder.")
+        return chosen
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim not in {4, 5}:
+            raise BandMismatchError(
+                f"Chips of shape {tuple(x.shape)} are neither (batch, band, y, x) nor (batch, band, frame, y, x)."
+            )
+        if self.channels is not None and x.shape[1] != self.channels:
+            raise BandMismatchError(
+                f"{x.shape[1]} bands were given to an encoder that reads {self.channels}. "
+                "Give it the bands of its card, in that order."
+            )
+        if x.is_meta or being_traced() or being_recorded(x):
+            return  # no values to look at
+        magnitude = float(x.detach().abs().mean())
+        if math.isnan(magnitude):
+            raise InputRangeError("Pixels that were not observed (NaN) reached the encoder. Fill them first, with 0.")
+        if magnitude > NORMALISED_LIMIT:
+            raise InputRangeError(
+                f"Pixels of mean magnitude {magnitude:.0f} were never normalised. "
+                "Apply the card's normalisation before the encoder."
+            )
+
+
+def _as_map(tokens: Tensor, frames: int, rows: int, columns: int) -> Tensor:
+    """(batch, 1 + frame*y*x, width) -> (batch, frame*width, y, x), the class token dropped."""
+    batch, _, width = tokens.shape
+    cells = tokens[:, 1:].reshape(batch, frames, rows, columns, width)
+    return cells.permute(0, 1, 4, 2, 3).reshape(batch, frames * width, rows, columns)

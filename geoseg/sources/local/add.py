@@ -1,0 +1,118 @@
+"""Add a person's files to a catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.core.progress import Progress, Report, silent
+from geoseg.errors import GeosegError, NotIngestibleError, ReadError
+from geoseg.sources.local.discover import discover
+from geoseg.sources.local.hint import another_sensor
+from geoseg.sources.local.item import Item, item_of
+from geoseg.sources.local.product import Options
+from geoseg.sources.local.radiometry import check_units
+from geoseg.sources.local.store import check_target, is_catalogue, merged, read_items, write_catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A path that was not added, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What an addition did.
+
+    Attributes:
+        folder: Of the catalogue.
+        items: Added, hrefs absolute, ordered by id.
+        replaced: Ids that were there before.
+        refused: What was not added.
+        total: Items the catalogue holds now.
+    """
+
+    folder: Path
+    items: tuple[Item, ...]
+    replaced: tuple[str, ...]
+    refused: tuple[Refused, ...]
+    total: int
+
+
+def add(paths: Sequence[Path], folder: Path, options: Options, *, report: Report = silent) -> Added:
+    """Describe the files at ``paths`` as STAC items and add them to the catalogue in ``folder``.
+
+    A file that cannot be added is left out and named in the answer; the others are added. Files are never copied or
+    changed: the items point to where they lie.
+
+    Args:
+        paths: GeoTIFF files, order and scene folders, or folders of such.
+        folder: Of the catalogue; made where it is missing.
+        options: What the person said about the files.
+        report: Told of every acquisition that is done.
+
+    Raises:
+        UsageError: An option that cannot be.
+        NotIngestibleError: Nothing at all could be added; or ``folder`` cannot be a catalogue.
+        RadiometryUnknownError: The only file's numbers cannot be decided.
+        OutputNotWritableError: The folder cannot be written.
+    """
+    sensor_record(options.sensor)
+    check_units(options)
+    check_target(folder)
+    old = read_items(folder) if is_catalogue(folder) else []
+    new, errors = _described(paths, options, report)
+    if not new:
+        raise _nothing_left(errors)
+    items = merged(old, new)
+    write_catalogue(folder, items)
+    known = {(item["collection"], item["id"]) for item in old}
+    return Added(
+        folder=folder,
+        items=tuple(sorted(new, key=lambda item: str(item["id"]))),
+        replaced=tuple(sorted(item["id"] for item in new if (item["collection"], item["id"]) in known)),
+        refused=tuple(Refused(path, str(error)) for path, error in errors),
+        total=len(items),
+    )
+
+
+def _described(
+    paths: Sequence[Path], options: Options, report: Report
+) -> tuple[list[Item], list[tuple[Path, GeosegError]]]:
+    sources = discover(paths, options.sensor)
+    items: dict[str, Item] = {}
+    errors: list[tuple[Path, GeosegError]] = []
+    for done, source in enumerate(sources, start=1):
+        try:
+            item = item_of(source.product(options))
+        except (NotIngestibleError, ReadError) as error:
+            hint = another_sensor(source.path, options.sensor)
+            errors.append((source.path, type(error)(f"{error} {hint}") if hint else error))
+        else:
+            if item["id"] in items:
+                errors.append((source.path, _named_twice(source.path, item["id"])))
+            else:
+                items[item["id"]] = item
+        report(Progress("add", done, len(sources), "file", source.path.name))
+    return list(items.values()), errors
+
+
+def _named_twice(path: Path, name: str) -> NotIngestibleError:
+    return NotIngestibleError(
+        f"{path} would be named {name}, as another file of this run is. Rename one, or add it to another catalogue."
+    )
+
+
+def _nothing_left(errors: Sequence[tuple[Path, GeosegError]]) -> GeosegError:
+    if not errors:
+        return NotIngestibleError("Nothing was given to add. Name files or folders.")
+    first = errors[0][1]
+    if len(errors) == 1:
+        return first
+    kind = type(first) if len({type(error) for _, error in errors}) == 1 else NotIngestibleError
+    return kind(f"Nothing could be added: all {len(errors)} were refused. The first: {first}")

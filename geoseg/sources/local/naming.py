@@ -1,0 +1,168 @@
+"""Which band is which, what an item is called, when it was taken: said by the file or the person, never guessed."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.core.request import Dates
+from geoseg.errors import BadDateError, BadOptionError, NotIngestibleError, UnknownNameError
+from geoseg.sources.local.layouts import layout
+from geoseg.sources.local.raster import RasterFile
+
+ALPHA = "alpha"
+COLOURS = ("red", "green", "blue", ALPHA)
+
+
+def canonical(name: str, sensor: str) -> str | None:
+    """Our name of a band that a file calls ``name`` (any case, ``B02``, ``VV``, ``coastal_blue``); None: not known."""
+    key = re.sub(r"[\s\-]+", "_", name.strip().lower())
+    known = {*sensor_record(sensor).bands, *layout(sensor).extra, ALPHA}
+    name = layout(sensor).aliases.get(key, key)
+    return name if name in known else None
+
+
+def bands_given(text: str | None, sensor: str) -> tuple[str, ...]:
+    """Take ``--bands`` as typed: names separated by commas.
+
+    Raises:
+        BadOptionError: A name twice.
+        UnknownNameError: A band that the sensor does not have.
+    """
+    names = []
+    for word in (text or "").replace(",", " ").split():
+        name = canonical(word, sensor)
+        if name is None:
+            raise UnknownNameError.among(f"{sensor} band", word, sensor_record(sensor).bands)
+        names.append(name)
+    if len(set(names)) < len(names):
+        raise BadOptionError(f"--bands {text} names a band twice.")
+    return tuple(names)
+
+
+def band_names(
+    raster: RasterFile, sensor: str, given: tuple[str, ...], documented: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    """The name of every band of a file, in file order.
+
+    In this order: what the person gave, the file's own descriptions, the provider's documented order, and (aerial only)
+    the colour tags. Whatever else is known must agree. Colour tags do not count for satellites: Planet's own
+    files tag blue, green, red as red, green, blue.
+
+    Args:
+        raster: The file.
+        sensor: Name of its sensor.
+        given: ``--bands``, or empty. An alpha band at the end need not be named.
+        documented: The order of the product that the file is known to be.
+
+    Raises:
+        NotIngestibleError: Nothing tells, or two sources disagree.
+    """
+    described = tuple(canonical(text, sensor) if text else None for text in raster.descriptions)
+    chosen = _completed(given, raster) if given else described
+    if None in chosen:
+        chosen = documented or (_coloured(raster) if sensor == "aerial" else None) or chosen
+    if None in chosen or len(chosen) != raster.count:
+        raise NotIngestibleError(
+            f"{raster.path} has {raster.count} bands and {_what_it_says(raster, given)}. Name them in "
+            f"file order with --bands, out of {', '.join(sensor_record(sensor).bands)}."
+        )
+    for source, names in (("its band descriptions", described), ("the provider's order", documented or ())):
+        conflict = [(a, b) for a, b in zip(chosen, names, strict=False) if b is not None and a != b]
+        if conflict:
+            raise NotIngestibleError(
+                f"{raster.path}: {source} say {conflict[0][1]!r} where "
+                f"{'--bands' if given else 'another source'} says {conflict[0][0]!r}. Correct the one "
+                "that is wrong: a swapped band makes a wrong map."
+            )
+    return _without_twins(raster, tuple(name for name in chosen if name))
+
+
+def _completed(given: tuple[str, ...], raster: RasterFile) -> tuple[str, ...]:
+    ends_in_alpha = raster.colours[-1] == ALPHA and len(given) == raster.count - 1
+    return (*given, ALPHA) if ends_in_alpha else given
+
+
+def _coloured(raster: RasterFile) -> tuple[str, ...] | None:
+    return raster.colours if all(colour in COLOURS for colour in raster.colours) else None
+
+
+def _without_twins(raster: RasterFile, names: tuple[str, ...]) -> tuple[str, ...]:
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise NotIngestibleError(
+            f"{raster.path} names band {twins[0]!r} twice. Name its bands in file order with --bands."
+        )
+    return names
+
+
+def _what_it_says(raster: RasterFile, given: tuple[str, ...]) -> str:
+    if given:
+        return f"--bands names {len(given)}"
+    said = [text for text in raster.descriptions if text]
+    return f"calls them {', '.join(said[:4])}, which tells us nothing" if said else "does not name them"
+
+
+# -- identity -------------------------------------------------------------------------------------------------------
+
+
+def item_id(text: str) -> str:
+    """``text`` as an id that is safe as a file name and in an address."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:200] or "item"
+
+
+# -- time -----------------------------------------------------------------------------------------------------------
+
+
+def time_given(text: str | None) -> datetime | None:
+    """Take ``--date`` as typed: a day (noon UTC then), or an instant such as ``2018-09-21T05:32:11Z``.
+
+    Raises:
+        BadDateError: Malformed, a range, or in the future.
+    """
+    if text is None:
+        return None
+    if "T" not in text:
+        dates = Dates.parse(text)
+        if dates.first != dates.last:
+            raise BadDateError(f"Files were taken at one time: --date takes one day here, not the range {text}.")
+        return dates.middle
+    return _not_in_future(instant(text), text)
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 instant, UTC where it names no zone.
+
+    Raises:
+        BadDateError: It is none.
+    """
+    try:
+        time = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise BadDateError(f"{text!r} is no instant. Write it as 2018-09-21T05:32:11Z.") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _not_in_future(time: datetime, text: str) -> datetime:
+    if time > datetime.now(UTC) + timedelta(minutes=5):
+        raise BadDateError(f"{text} is in the future: nothing has been observed then yet.")
+    return time
+
+
+def acquired(given: datetime | None, stated: datetime | None, path: Path) -> tuple[datetime, tuple[str, ...]]:
+    """When a product was taken, and what a person should know about that.
+
+    Metadata win over ``--date``: they were written by who took the image, and one ``--date`` is typed for many files.
+
+    Raises:
+        NotIngestibleError: Neither says.
+    """
+    if stated is not None:
+        if given is not None and given.date() != stated.date():
+            return stated, (f"--date says {given.date()}, its metadata say {stated.date()}: the metadata win",)
+        return stated, ()
+    if given is None:
+        raise NotIngestibleError(f"{path} does not say when it was taken. Say it with --date YYYY-MM-DD.")
+    return given, ()

@@ -1,0 +1,44 @@
+"""What a person typed, checked once at the door."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.errors import BadOptionError
+from geoseg.sources.local.naming import bands_given, time_given
+from geoseg.sources.local.product import Options, Units
+
+TYPED_UNITS = tuple(unit for unit in get_args(Units) if unit != "uint8")
+
+
+def options_of(
+    *,
+    sensor: str,
+    date: str | None = None,
+    units: str | None = None,
+    bands: str | None = None,
+    s2_offset: int | None = None,
+    level: str | None = None,
+) -> Options:
+    """The options of an addition.
+
+    Args:
+        sensor: Name of a sensor record.
+        date: ``YYYY-MM-DD`` (noon UTC then) or an instant.
+        units: ``db``, ``linear``, ``reflectance`` or ``dn``.
+        bands: Names in file order, separated by commas.
+        s2_offset: -1000, 0 or what else is added to Sentinel-2 numbers.
+        level: ``L1C`` or None.
+
+    Raises:
+        UsageError: One of them cannot be.
+    """
+    sensor_record(sensor)
+    if units is not None and units not in TYPED_UNITS:
+        raise BadOptionError(f"--units is {', '.join(TYPED_UNITS[:-1])} or {TYPED_UNITS[-1]}, not {units!r}.")
+    if level not in (None, "L1C"):
+        raise BadOptionError(f"--level takes L1C only, not {level!r}.")
+    if s2_offset is not None and not -10000 <= s2_offset <= 10000:
+        raise BadOptionError(f"--s2-offset is -1000 or 0, not {s2_offset}.")
+    return Options(sensor, time_given(date), cast("Units | None", units), bands_given(bands, sensor), s2_offset, level)

@@ -1,0 +1,1 @@
+"""Planet's Data API: sign-in, search, orders and downloads."""

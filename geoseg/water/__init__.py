@@ -1,0 +1,1 @@
+"""What is flood and what is not: reference water, mask codes, areas."""
