@@ -153,9 +153,9 @@ def make(name: str, seed: int = 0, folder: Path | None = None) -> World:
         OutputNotWritableError: It cannot be written.
     """
     from geoseg.simulate.catalogue import WORLD_VERSION, write_index
-    from geoseg.simulate.facts import surfaces
+    from geoseg.simulate.landscape import make_landscape
+    from geoseg.simulate.records import surfaces
     from geoseg.simulate.scenes import Scenes
-    from geoseg.simulate.world import make_world
 
     facts = varied(region(name), seed)
     words = f"{PAIRS_VERSION} {WORLD_VERSION} {facts.model_dump_json()} {surfaces().model_dump_json()}"
@@ -163,7 +163,7 @@ def make(name: str, seed: int = 0, folder: Path | None = None) -> World:
     place = (folder or cache_folder("simulated")) / f"{name}-{seed}-{digest}"
     if not place.is_dir():
         with atomic_folder(place) as part:
-            items = list(Scenes(name, make_world(facts), part).write())
+            items = list(Scenes(name, make_landscape(facts), part).write())
             _write_buildings(part)
             for item in items:
                 links = [{"rel": "root", "href": "./catalog.json", "type": "application/json"}]

@@ -2,14 +2,14 @@
 
 ::
 
-    facts       spectra, backscatter, regions                  (data_catalog/simulation)
-    canvas      a north-up grid, and reading a coarse field on a finer one
+    records     spectra, backscatter, regions                  (data_catalog/simulation)
+    grid        a north-up grid, and reading a coarse field on a finer one
     noise       fractal fields and hashed lattices: one seed, one world
     terrain     a meandering river carved into a valley; levels along it
     flood       water rises from the river and fills what it can reach
-    settle      blocks, roads, parcels, villages
-    world       all of the above for one region
-    surface     the world at one instant, at any resolution: cover, depth, kind of water
+    settlements blocks, roads, parcels, villages
+    landscape   all of the above for one region
+    surface     the landscape at one instant, at any resolution: cover, depth, kind of water
     radar       surface -> gamma0 as Sentinel-1 RTC
     optical     surface -> reflectance, clouds, numbers as Sentinel-2, PlanetScope and aerial cameras hold them
     cog         an array as a file that says it is simulated
@@ -29,15 +29,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from geoseg.simulate.benchmark import write_benchmark_scene
     from geoseg.simulate.catalogue import demo_folder, ensure, is_made
-    from geoseg.simulate.facts import Region, region, regions
+    from geoseg.simulate.records import Region, region, regions
 
 _HOME = {
-    "Region": "facts",
+    "Region": "records",
     "demo_folder": "catalogue",
     "ensure": "catalogue",
     "is_made": "catalogue",
-    "region": "facts",
-    "regions": "facts",
+    "region": "records",
+    "regions": "records",
     "write_benchmark_scene": "benchmark",
 }
 

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import BadOptionError
-from geoseg.simulate.canvas import Canvas, block_mean
 from geoseg.simulate.catalogue import write_index
 from geoseg.simulate.cog import LAYOUT, TAGS, profile
-from geoseg.simulate.facts import region, surfaces
+from geoseg.simulate.grid import MetricGrid, block_mean
 from geoseg.simulate.items import Asset, item_of
+from geoseg.simulate.landscape import make_landscape
 from geoseg.simulate.noise import stream
-from geoseg.simulate.optical import Scene, sky, through_sky
+from geoseg.simulate.optical import GroundReflectance, sky, through_sky
+from geoseg.simulate.records import region, surfaces
 from geoseg.simulate.scenes import FINER, S2_BANDS, s2_numbers, scene_classes
-from geoseg.simulate.surface import look
-from geoseg.simulate.world import make_world
+from geoseg.simulate.surface import surfaces_at
 
 PATTERN = "paddy"
 """Region that the scene is laid out with, mirrored at its edges again and again."""
@@ -57,13 +57,13 @@ def write_benchmark_scene(folder: Path, size_px: int, bands: Sequence[str]) -> P
     assets = {}
     for band in bands:
         name, pixel_m = known[band]
-        canvas = _canvas(size_px, pixel_m)
+        grid = _grid_of_size(size_px, pixel_m)
         numbers = s2_numbers(block_mean(pattern[band], pixel_m // 10))
-        _write(folder / f"{name}.tif", canvas, numbers, stream(0, f"benchmark {band}"))
-        assets[name] = Asset(f"{name}.tif", f"{name} {band}, {pixel_m} m", "data", canvas)
-    canvas = _canvas(size_px, 20)
-    _write(folder / "SCL.tif", canvas, classes, None)
-    assets["SCL"] = Asset("SCL.tif", "SCL scene classification, 20 m", "data", canvas)
+        _write(folder / f"{name}.tif", grid, numbers, stream(0, f"benchmark {band}"))
+        assets[name] = Asset(f"{name}.tif", f"{name} {band}, {pixel_m} m", "data", grid)
+    grid = _grid_of_size(size_px, 20)
+    _write(folder / "SCL.tif", grid, classes, None)
+    assets["SCL"] = Asset("SCL.tif", "SCL scene classification, 20 m", "data", grid)
     properties = {
         "geoseg:sensor": "s2",
         "geoseg:collection": "planetary-computer/sentinel-2-l2a",
@@ -73,51 +73,53 @@ def write_benchmark_scene(folder: Path, size_px: int, bands: Sequence[str]) -> P
         "eo:cloud_cover": round(100 * float(np.isin(classes, (8, 9)).mean()), 3),
     }
     identity = f"SIMULATED_BENCHMARK_S2A_MSIL2A_{TAKEN:%Y%m%dT%H%M%S}_{size_px}"
-    item = item_of(identity, "Benchmark scene", TAKEN, _canvas(size_px, 10), assets, properties=properties)
+    item = item_of(identity, "Benchmark scene", TAKEN, _grid_of_size(size_px, 10), assets, properties=properties)
     (folder / f"{identity}.json").write_text(json.dumps(item, indent=1) + "\n", encoding="utf-8")
     write_index(folder, [(f"{identity}.json", item)])
     return folder / "catalog.json"
 
 
-def _canvas(size_px: int, pixel_m: int) -> Canvas:
+def _grid_of_size(size_px: int, pixel_m: int) -> MetricGrid:
     side = -(-size_px * 10 // pixel_m)
-    return Canvas(CRS, LEFT, TOP, pixel_m, side, side)
+    return MetricGrid(CRS, LEFT, TOP, pixel_m, side, side)
 
 
 def _pattern(bands: Sequence[str]) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.uint8]]:
     """Reflectance by band on the region's 10 m pixels, and the scene classes on 20 m pixels."""
     facts = region(PATTERN)
-    world = make_world(facts)
-    seen = look(world, world.canvas.at(world.canvas.pixel_m / FINER))["flood"]
-    above, scene = sky(facts, world.canvas, "flood"), Scene(seen, facts, FINER)
+    landscape = make_landscape(facts)
+    seen = surfaces_at(landscape, landscape.grid.at(landscape.grid.pixel_m / FINER))["flood"]
+    above, scene = sky(facts, landscape.grid, "flood"), GroundReflectance(seen, facts, FINER)
     wanted = dict.fromkeys([*bands, "red", "nir", "green", "swir16"])
     pattern = {band: through_sky(scene.band(band), above, band) for band in surfaces().bands if band in wanted}
     return pattern, scene_classes(above, pattern)
 
 
-def _write(path: Path, canvas: Canvas, pattern: NDArray[np.unsignedinteger], noise: np.random.Generator | None) -> None:
+def _write(
+    path: Path, grid: MetricGrid, pattern: NDArray[np.unsignedinteger], noise: np.random.Generator | None
+) -> None:
     """Write strips into a plain GeoTIFF, then lay that out as a COG: neither holds the scene in memory."""
     import rasterio
     import rasterio.shutil
 
     plain = path.with_suffix(".part.tif")
-    options = profile(canvas, 1, pattern.dtype.name, 0)
+    options = profile(grid, 1, pattern.dtype.name, 0)
     try:
         with rasterio.open(plain, "w", driver="GTiff", tiled=True, blockxsize=512, blockysize=512, **options) as file:
             file.update_tags(**TAGS)
-            for row, strip in _strips(canvas, pattern, noise):
-                file.write(strip, 1, window=((row, row + len(strip)), (0, canvas.cols)))
+            for row, strip in _strips(grid, pattern, noise):
+                file.write(strip, 1, window=((row, row + len(strip)), (0, grid.cols)))
         rasterio.shutil.copy(plain, path, num_threads="all_cpus", **LAYOUT)
     finally:
         plain.unlink(missing_ok=True)
 
 
 def _strips(
-    canvas: Canvas, pattern: NDArray[np.unsignedinteger], noise: np.random.Generator | None
+    grid: MetricGrid, pattern: NDArray[np.unsignedinteger], noise: np.random.Generator | None
 ) -> Iterator[tuple[int, NDArray[np.unsignedinteger]]]:
     """Every strip of the scene with its first row."""
-    rows, cols = (_mirrored(count, side) for count, side in zip(canvas.shape, pattern.shape, strict=True))
-    for first in range(0, canvas.rows, STRIP_PX):
+    rows, cols = (_mirrored(count, side) for count, side in zip(grid.shape, pattern.shape, strict=True))
+    for first in range(0, grid.rows, STRIP_PX):
         strip = pattern[rows[first : first + STRIP_PX]][:, cols]
         if noise is not None:
             grain = noise.standard_normal(strip.shape, dtype=np.float32) * np.float32(NOISE_DN)

@@ -19,8 +19,8 @@ from typing import Any
 
 from geoseg.core.atomic import atomic_file, atomic_folder, cache_folder
 from geoseg.core.progress import Progress, Report, silent
-from geoseg.simulate.facts import Region, region, regions, surfaces
 from geoseg.simulate.items import STAC_VERSION, Item
+from geoseg.simulate.records import Region, region, regions, surfaces
 
 WORLD_VERSION = 2
 """Raised whenever the code of this room changes what it writes."""
@@ -71,11 +71,11 @@ def _stamp(facts: Region) -> dict[str, Any]:
 
 
 def _make(name: str, facts: Region, place: Path, report: Report) -> None:
+    from geoseg.simulate.landscape import make_landscape
     from geoseg.simulate.scenes import SCENES, Scenes
-    from geoseg.simulate.world import make_world
 
     report(Progress("simulate", 0, SCENES, note=facts.place, unit="scenes"))
-    for done, item in enumerate(Scenes(name, make_world(facts), place).write(), start=1):
+    for done, item in enumerate(Scenes(name, make_landscape(facts), place).write(), start=1):
         _write_json(place / f"{item['id']}.json", _as_file(item))
         report(Progress("simulate", done, SCENES, note=facts.place, unit="scenes"))
     _write_json(place / STAMP, _stamp(facts))

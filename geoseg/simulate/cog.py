@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.simulate.canvas import Canvas
+from geoseg.simulate.grid import MetricGrid
 
 TAGS = {"GEOSEG_SIMULATED": "yes", "TIFFTAG_IMAGEDESCRIPTION": "Simulated by geoseg. Nothing here was observed."}
 LAYOUT = {
@@ -24,7 +24,7 @@ LAYOUT = {
 def write_cog(
     path: Path,
     image: NDArray[np.generic],
-    canvas: Canvas,
+    grid: MetricGrid,
     *,
     nodata: float | None = None,
     names: Sequence[str] = (),
@@ -34,28 +34,28 @@ def write_cog(
     Args:
         path: The file.
         image: (rows, cols) or (band, rows, cols).
-        canvas: Its grid.
+        grid: Its grid.
         nodata: Value that means "not observed".
         names: Description of each band.
     """
     import rasterio
 
     bands = image if image.ndim == 3 else image[None]
-    with rasterio.open(path, "w", **profile(canvas, len(bands), bands.dtype.name, nodata), **LAYOUT) as file:
+    with rasterio.open(path, "w", **profile(grid, len(bands), bands.dtype.name, nodata), **LAYOUT) as file:
         file.write(bands)
         file.update_tags(**TAGS)
         for number, name in enumerate(names, start=1):
             file.set_band_description(number, name)
 
 
-def profile(canvas: Canvas, count: int, dtype: str, nodata: float | None) -> dict[str, Any]:
+def profile(grid: MetricGrid, count: int, dtype: str, nodata: float | None) -> dict[str, Any]:
     """What rasterio needs to know of a raster."""
     return {
-        "height": canvas.rows,
-        "width": canvas.cols,
+        "height": grid.rows,
+        "width": grid.cols,
         "count": count,
         "dtype": dtype,
-        "crs": canvas.crs,
-        "transform": canvas.transform,
+        "crs": grid.crs,
+        "transform": grid.transform,
         "nodata": nodata,
     }

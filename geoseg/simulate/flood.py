@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from geoseg.simulate.canvas import Floats, Mask
+from geoseg.simulate.grid import Floats, Mask
 
 
 def reached(low: Mask, source: Mask) -> Mask:

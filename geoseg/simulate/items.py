@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from geoseg.simulate.canvas import Canvas
+from geoseg.simulate.grid import MetricGrid
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = [
@@ -29,7 +29,7 @@ class Asset:
         href: Its name in the item's folder.
         title: What a person calls it; "simulated" is added.
         role: ``data``, ``mask``, ``labels`` or ``metadata``.
-        canvas: Grid of a raster; None for other files.
+        grid: Grid of a raster; None for other files.
         bands: What each band is called; empty where the collection's record knows.
         raster: STAC ``raster:bands`` entry that every band shares.
         media: Media type.
@@ -38,7 +38,7 @@ class Asset:
     href: str
     title: str
     role: str
-    canvas: Canvas | None = None
+    grid: MetricGrid | None = None
     bands: Sequence[str] = ()
     raster: Mapping[str, Any] = field(default_factory=dict)
     media: str = COG
@@ -55,8 +55,8 @@ class Asset:
             words["eo:bands"] = [{"name": name} for name in self.bands]
         if self.raster:
             words["raster:bands"] = [dict(self.raster) for _ in self.bands or (None,)]
-        if self.canvas is not None:
-            words |= _grid(self.canvas)
+        if self.grid is not None:
+            words |= _projection(self.grid)
         return words
 
 
@@ -64,7 +64,7 @@ def item_of(
     name: str,
     title: str,
     time: datetime,
-    canvas: Canvas,
+    grid: MetricGrid,
     assets: Mapping[str, Asset],
     *,
     properties: Mapping[str, Any],
@@ -75,11 +75,11 @@ def item_of(
         name: Its id.
         title: What a person calls it; "simulated" is added.
         time: Acquisition, UTC.
-        canvas: The finest grid of its files: its outline is the scene's.
+        grid: The finest grid of its files: its outline is the scene's.
         assets: Files by asset name.
         properties: What the real collection would say, and ``geoseg:collection``.
     """
-    west, south, east, north = canvas.bbox()
+    west, south, east, north = grid.bbox()
     stac_collection = f"simulated-{str(properties['geoseg:collection']).split('/')[-1]}"
     return {
         "type": "Feature",
@@ -88,12 +88,12 @@ def item_of(
         "id": name,
         "collection": stac_collection,
         "bbox": [west, south, east, north],
-        "geometry": {"type": "Polygon", "coordinates": [canvas.outline()]},
+        "geometry": {"type": "Polygon", "coordinates": [grid.outline()]},
         "properties": {
             "datetime": time.isoformat().replace("+00:00", "Z"),
             "title": f"{title} (simulated)",
             "geoseg:simulated": True,
-            **_grid(canvas),
+            **_projection(grid),
             **properties,
         },
         "links": [],
@@ -101,9 +101,9 @@ def item_of(
     }
 
 
-def _grid(canvas: Canvas) -> dict[str, Any]:
+def _projection(grid: MetricGrid) -> dict[str, Any]:
     return {
-        "proj:code": canvas.crs,
-        "proj:shape": [canvas.rows, canvas.cols],
-        "proj:transform": [float(number) for number in list(canvas.transform)[:6]],
+        "proj:code": grid.crs,
+        "proj:shape": [grid.rows, grid.cols],
+        "proj:transform": [float(number) for number in list(grid.transform)[:6]],
     }

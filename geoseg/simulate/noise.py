@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.simulate.canvas import Floats, Mask
+from geoseg.simulate.grid import Floats, Mask
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.simulate.canvas import Canvas, Floats, Mask, block_mean, resample
-from geoseg.simulate.facts import Region, Surfaces, surfaces
+from geoseg.simulate.grid import Floats, Mask, MetricGrid, block_mean, resample
 from geoseg.simulate.noise import fractal, stream
+from geoseg.simulate.records import Region, Surfaces, surfaces
 from geoseg.simulate.surface import Instant, Surface
 
 SKY_MARGIN_M = 3000.0
-"""Clouds this far beyond the canvas still throw shadows into it."""
+"""Clouds this far beyond the grid still throw shadows into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,20 @@ class Sky:
     shine: Floats
 
 
-def sky(region: Region, canvas: Canvas, instant: Instant, drift_m: float = 0.0) -> Sky:
-    """Clouds over a canvas of the region, and their shadows where the sun puts them.
+def sky(region: Region, grid: MetricGrid, instant: Instant, drift_m: float = 0.0) -> Sky:
+    """Clouds over a grid of the region, and their shadows where the sun puts them.
 
     A cloud's shadow lies ``height x tan(zenith)`` from below it, away from the sun.
 
     Args:
         region: How cloudy, how high, where the sun stands.
-        canvas: Grid, anywhere in the region's 10 m canvas.
+        grid: Grid, anywhere in the region's 10 m grid.
         instant: Which of the two days.
         drift_m: How far the wind has carried the clouds eastwards since Sentinel-2's overpass.
     """
-    whole = Canvas.around(region.crs, region.centre, (region.rows, region.cols))
+    whole = MetricGrid.around(region.crs, region.centre, (region.rows, region.cols))
     margin = round(SKY_MARGIN_M / whole.pixel_m)
-    wide = Canvas(
+    wide = MetricGrid(
         whole.crs,
         whole.left - SKY_MARGIN_M,
         whole.top + SKY_MARGIN_M,
@@ -63,15 +63,13 @@ def sky(region: Region, canvas: Canvas, instant: Instant, drift_m: float = 0.0) 
     east, south = reach * np.sin(azimuth) - drift_m, -reach * np.cos(azimuth)
 
     def moved(east_m: float, south_m: float, values: Floats) -> Floats:
-        elsewhere = Canvas(
-            canvas.crs, canvas.left + east_m, canvas.top - south_m, canvas.pixel_m, canvas.rows, canvas.cols
-        )
+        elsewhere = MetricGrid(grid.crs, grid.left + east_m, grid.top - south_m, grid.pixel_m, grid.rows, grid.cols)
         return resample(values, wide, elsewhere)
 
     return Sky(moved(-drift_m, 0, opacity), moved(east, south, opacity), moved(-drift_m, 0, shine))
 
 
-class Scene:
+class GroundReflectance:
     """Reflectance of a surface at the ground, band by band, on blocks of its pixels.
 
     Args:
@@ -134,7 +132,7 @@ def through_camera(reflectance: Floats, rng: np.random.Generator, *, blur_px: fl
 
 def _relief_light(surface: Surface, region: Region) -> Floats:
     """Sunlight on a slope against that on level ground, half of it corrected away as level 2A does."""
-    south, east = np.gradient(surface.land.height_m, surface.land.canvas.pixel_m)
+    south, east = np.gradient(surface.land.height_m, surface.land.grid.pixel_m)
     zenith, azimuth = np.radians(region.sun.zenith_deg), np.radians(region.sun.azimuth_deg)
     # the ground's normal is (-east, +south seen northwards, 1); the sun's direction east, north, up
     rise = -east * np.sin(azimuth) * np.sin(zenith) + south * np.cos(azimuth) * np.sin(zenith) + np.cos(zenith)
@@ -149,7 +147,7 @@ def _building_shade(surface: Surface, region: Region) -> Floats:
     shade = np.zeros(built.shape, dtype=np.float32)
     if not built.any():
         return shade
-    pixel = surface.land.canvas.pixel_m
+    pixel = surface.land.grid.pixel_m
     azimuth, slope = np.radians(region.sun.azimuth_deg), 1 / np.tan(np.radians(region.sun.zenith_deg))
     steps = int(built.max() / slope / pixel) + 1
     for step in range(1, steps + 1):

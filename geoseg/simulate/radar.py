@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.simulate.canvas import Floats, Mask, block_mean
-from geoseg.simulate.facts import Region, Surfaces, surfaces
+from geoseg.simulate.grid import Floats, Mask, block_mean
 from geoseg.simulate.noise import stream
+from geoseg.simulate.records import Region, Surfaces, surfaces
 from geoseg.simulate.surface import Surface
 
 LOOKS = 4.4
@@ -41,8 +41,8 @@ def backscatter(surface: Surface, region: Region, factor: int = 2) -> Backscatte
     Open water mirrors the pulse away unless wind roughens it. Stems and walls that stand out of water return it twice.
     Terrain correction leaves a little of the slope behind, and slopes steeper than the look angle are lost.
     """
-    look = np.radians(region.radar.look_deg)
-    towards = (-np.sin(look), np.cos(look))  # a step (x east, y south) towards the satellite
+    look_rad = np.radians(region.radar.look_deg)
+    towards = (-np.sin(look_rad), np.cos(look_rad))  # a step (x east, y south) towards the satellite
     tilt = _tilt(surface, towards)
     power = {}
     for polarisation in ("vv", "vh"):
@@ -120,7 +120,7 @@ def _buildings(power: Floats, surface: Surface, polarisation: str, towards: tupl
     """Bright corners on the side that faces the radar, brighter over water; a shadow on the other side."""
     if not surface.land.built_m.any():
         return power
-    steps = max(1, round(10 / surface.land.canvas.pixel_m))
+    steps = max(1, round(10 / surface.land.grid.pixel_m))
     house = surface.land.built_m > 0
     front = _shifted(house, towards, steps) & ~house
     behind = _shifted(house, (-towards[0], -towards[1]), steps) & ~house
@@ -141,17 +141,17 @@ def _shifted(mask: Mask, direction: tuple[float, float], steps: int) -> Mask:
 
 def _tilt(surface: Surface, towards: tuple[float, float]) -> Floats:
     """Slope towards the satellite, radians; negative where the ground turns away."""
-    south, east = np.gradient(surface.land.height_m, surface.land.canvas.pixel_m)
+    south, east = np.gradient(surface.land.height_m, surface.land.grid.pixel_m)
     slope: Floats = np.arctan(-(east * towards[0] + south * towards[1])).astype(np.float32)
     return slope
 
 
 def _range_trend(surface: Surface, region: Region) -> Floats:
     """Gamma0 of vegetation still falls with incidence: about 0.1 dB a degree, 1 degree in 6 km of ground range."""
-    x, _ = surface.land.canvas.xy()
-    far = x - surface.land.canvas.width_m / 2
+    x, _ = surface.land.grid.xy()
+    far = x - surface.land.grid.width_m / 2
     eastwards = np.sign(np.sin(np.radians(region.radar.look_deg)))
-    return np.broadcast_to((-0.1 * eastwards * far / 6000).astype(np.float32), surface.land.canvas.shape)
+    return np.broadcast_to((-0.1 * eastwards * far / 6000).astype(np.float32), surface.land.grid.shape)
 
 
 def _outside_swath(shape: tuple[int, int], region: Region) -> Mask:

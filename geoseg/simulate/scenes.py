@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.simulate.canvas import Canvas, Codes, Floats, block_mean
 from geoseg.simulate.cog import write_cog
-from geoseg.simulate.facts import Region, surfaces
+from geoseg.simulate.grid import Codes, Floats, MetricGrid, block_mean
 from geoseg.simulate.items import Asset, Item, item_of
+from geoseg.simulate.landscape import FLOOD, Landscape
 from geoseg.simulate.noise import fractal, stream
-from geoseg.simulate.optical import Scene, Sky, sky, through_camera, through_sky
+from geoseg.simulate.optical import GroundReflectance, Sky, sky, through_camera, through_sky
 from geoseg.simulate.radar import NODATA, backscatter, measured
-from geoseg.simulate.surface import INSTANTS, Instant, Surface, look, truth
-from geoseg.simulate.world import FLOOD, World
+from geoseg.simulate.records import Region, surfaces
+from geoseg.simulate.surface import INSTANTS, Instant, Surface, surfaces_at, truth
 
 S2_BANDS = {
     "B01": ("coastal", 60),
@@ -56,16 +56,16 @@ TRUTH = {"truth": "what stood under water: 0 dry, 1 flood, 2 water that was ther
 
 @dataclass(frozen=True)
 class Scenes:
-    """Writes the scenes of one world.
+    """Writes the scenes of one landscape.
 
     Attributes:
         name: Name of the region.
-        world: The world.
+        landscape: The landscape.
         folder: Where the files go.
     """
 
     name: str
-    world: World
+    landscape: Landscape
     folder: Path
 
     def write(self) -> Iterator[Item]:
@@ -81,13 +81,13 @@ class Scenes:
 
     @property
     def region(self) -> Region:
-        """What the world was made from."""
-        return self.world.region
+        """What the landscape was made from."""
+        return self.landscape.region
 
     @cached_property
     def _surfaces(self) -> dict[Instant, Surface]:
-        fine = self.world.canvas.at(self.world.canvas.pixel_m / FINER)
-        return look(self.world, fine)
+        fine = self.landscape.grid.at(self.landscape.grid.pixel_m / FINER)
+        return surfaces_at(self.landscape, fine)
 
     # -- radar ------------------------------------------------------------------------------------------------------
 
@@ -98,15 +98,15 @@ class Scenes:
         assets = {}
         for polarisation, image in images.items():
             href = f"s1_{moment}_{polarisation}.tif"
-            write_cog(self.folder / href, image, self.world.canvas, nodata=NODATA, names=[polarisation])
+            write_cog(self.folder / href, image, self.landscape.grid, nodata=NODATA, names=[polarisation])
             raster = {"nodata": NODATA, "data_type": "float32"}
             title = f"{polarisation.upper()}: terrain-corrected gamma naught, linear power"
-            assets[polarisation] = Asset(href, title, "data", self.world.canvas, raster=raster)
-        look = self.region.radar
+            assets[polarisation] = Asset(href, title, "data", self.landscape.grid, raster=raster)
+        radar = self.region.radar
         return self._item(
             name,
             taken,
-            self.world.canvas,
+            self.landscape.grid,
             assets | self._truth_asset(moment, "10m"),
             {
                 "geoseg:sensor": "s1",
@@ -116,8 +116,8 @@ class Scenes:
                 "sar:instrument_mode": "IW",
                 "sar:polarizations": ["VV", "VH"],
                 "sar:product_type": "GRD",
-                "sat:orbit_state": look.orbit,
-                "sat:relative_orbit": look.relative_orbit,
+                "sat:orbit_state": radar.orbit,
+                "sat:relative_orbit": radar.relative_orbit,
             },
         )
 
@@ -126,26 +126,28 @@ class Scenes:
     def _sentinel2(self, moment: Instant) -> Item:
         taken = self._time(moment, time(10, 20, 31))
         name = f"SIMULATED_{self.name.upper()}_S2A_MSIL2A_{taken:%Y%m%dT%H%M%S}_N0510_T{self.region.mgrs}"
-        canvas = self.world.canvas
-        above = sky(self.region, canvas, moment)
-        camera = Camera(Scene(self._surfaces[moment], self.region, FINER), above, self.region.seed, f"s2 {moment}")
+        grid = self.landscape.grid
+        above = sky(self.region, grid, moment)
+        camera = Camera(
+            GroundReflectance(self._surfaces[moment], self.region, FINER), above, self.region.seed, f"s2 {moment}"
+        )
         assets, seen = {}, dict[str, Floats]()
         for key, (band, pixel_m) in S2_BANDS.items():
             image = camera.reflectance(band)
             if band in CLASSIFIED:
                 seen[band] = image
-            target = canvas.at(pixel_m)
+            target = grid.at(pixel_m)
             href = f"s2_{moment}_{key}.tif"
             write_cog(self.folder / href, s2_numbers(block_mean(image, pixel_m // 10)), target, nodata=0, names=[band])
             assets[key] = Asset(href, f"{key} {band}, {pixel_m} m", "data", target)
         classes = scene_classes(above, seen)
         scl = f"s2_{moment}_SCL.tif"
-        write_cog(self.folder / scl, classes, canvas.at(20), nodata=0, names=["SCL"])
-        assets["SCL"] = Asset(scl, "SCL scene classification, 20 m", "data", canvas.at(20))
+        write_cog(self.folder / scl, classes, grid.at(20), nodata=0, names=["SCL"])
+        assets["SCL"] = Asset(scl, "SCL scene classification, 20 m", "data", grid.at(20))
         return self._item(
             name,
             taken,
-            canvas,
+            grid,
             assets | self._truth_asset(moment, "10m"),
             {
                 "geoseg:sensor": "s2",
@@ -165,51 +167,53 @@ class Scenes:
     def _reference_water(self) -> Item:
         """How often water was seen there in other years, per cent, on 30 m pixels."""
         before = self._surfaces["before"]
-        canvas = self.world.canvas.at(30)
+        grid = self.landscape.grid.at(30)
         factor = 3 * FINER
         wet = block_mean((before.water > 0).astype(np.float32), factor)
         rice = block_mean((before.water == surfaces().water_code("paddy")).astype(np.float32), factor)
-        wobble = fractal(canvas.shape, stream(self.region.seed, "occurrence"), slope=2, coarsest_px=20)
+        wobble = fractal(grid.shape, stream(self.region.seed, "occurrence"), slope=2, coarsest_px=20)
         # rice stands under water for some weeks of a year, rivers and ponds nearly always
         occurrence = 97 * (wet - rice) + 22 * rice + 3 * wobble * (wet > 0)
         numbers = np.clip(np.round(occurrence), 0, 100).astype(np.uint8)
-        write_cog(self.folder / "reference_water.tif", numbers, canvas, nodata=255, names=["occurrence"])
+        write_cog(self.folder / "reference_water.tif", numbers, grid, nodata=255, names=["occurrence"])
         title = "Share of other years' observations with water, per cent"
         return self._item(
             f"SIMULATED_{self.name.upper()}_REFERENCE_WATER",
             datetime.combine(date(self.region.before_day.year - 1, 12, 31), time(), tzinfo=UTC),
-            canvas,
-            {"occurrence": Asset("reference_water.tif", title, "data", canvas)},
+            grid,
+            {"occurrence": Asset("reference_water.tif", title, "data", grid)},
             {"geoseg:collection": "demo/reference-water"},
         )
 
     # -- PlanetScope and aerial imagery -------------------------------------------------------------------------------
 
     def _planetscope(self) -> Iterator[Item]:
-        canvas = self._half_flooded(PLANETSCOPE_PX, 3.0)
-        views = look(self.world, canvas)
+        grid = self._half_flooded(PLANETSCOPE_PX, 3.0)
+        views = surfaces_at(self.landscape, grid)
         self._write_truth("3m", views, 1)
         for moment in INSTANTS:
             yield self._planetscope_scene(moment, views[moment])
 
     def _planetscope_scene(self, moment: Instant, seen: Surface) -> Item:
-        taken, canvas = self._time(moment, time(9, 48, 5)), seen.land.canvas
-        above = sky(self.region, canvas, moment, drift_m=PLANETSCOPE_DRIFT_M)
-        camera = Camera(Scene(seen, self.region, 1), above, self.region.seed, f"planetscope {moment}", noise=0.004)
+        taken, grid = self._time(moment, time(9, 48, 5)), seen.land.grid
+        above = sky(self.region, grid, moment, drift_m=PLANETSCOPE_DRIFT_M)
+        camera = Camera(
+            GroundReflectance(seen, self.region, 1), above, self.region.seed, f"planetscope {moment}", noise=0.004
+        )
         image = np.stack([camera.reflectance(band) for band in PLANETSCOPE_BANDS])
         numbers = np.clip(np.round(image * 1e4), 1, 65535).astype(np.uint16)
         data, udm = f"planetscope_{moment}_sr.tif", f"planetscope_{moment}_udm2.tif"
-        write_cog(self.folder / data, numbers, canvas, nodata=0, names=PLANETSCOPE_BANDS)
-        write_cog(self.folder / udm, _udm2(above), canvas, names=UDM2_BANDS)
+        write_cog(self.folder / data, numbers, grid, nodata=0, names=PLANETSCOPE_BANDS)
+        write_cog(self.folder / udm, _udm2(above), grid, names=UDM2_BANDS)
         raster = {"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": 0.0}
         assets = {
-            "data": Asset(data, "Surface reflectance, 4 bands", "data", canvas, PLANETSCOPE_BANDS, raster),
-            "udm": Asset(udm, "Usable data mask, UDM2", "mask", canvas),
+            "data": Asset(data, "Surface reflectance, 4 bands", "data", grid, PLANETSCOPE_BANDS, raster),
+            "udm": Asset(udm, "Usable data mask, UDM2", "mask", grid),
         }
         return self._item(
             f"SIMULATED_{self.name.upper()}_PSScene_{taken:%Y%m%d_%H%M%S}",
             taken,
-            canvas,
+            grid,
             assets | self._truth_asset(moment, "3m"),
             {
                 "geoseg:sensor": "planetscope",
@@ -222,25 +226,27 @@ class Scenes:
 
     def _aerial(self) -> Item:
         """1 m true colour of the flood beside the largest settlement, and the outlines of its buildings."""
-        canvas, taken = self._by_town(AERIAL_PX, 1.0), self._time("flood", time(11, 5, 0))
-        views = look(self.world, canvas)
+        grid, taken = self._by_town(AERIAL_PX, 1.0), self._time("flood", time(11, 5, 0))
+        views = surfaces_at(self.landscape, grid)
         self._write_truth("1m", views, 1)
-        camera = Camera(Scene(views["flood"], self.region, 1), None, self.region.seed, "aerial", noise=0.003)
+        camera = Camera(
+            GroundReflectance(views["flood"], self.region, 1), None, self.region.seed, "aerial", noise=0.003
+        )
         image = np.stack([camera.reflectance(band) for band in AERIAL_BANDS])
         # a camera's curve: 0.35 is white, and shades of dark are spread
         numbers = np.clip(1 + 254 * np.power(np.clip(image / 0.35, 0, 1), 1 / 1.8), 1, 255).astype(np.uint8)
-        write_cog(self.folder / "aerial_flood.tif", numbers, canvas, names=AERIAL_BANDS)
-        self._write_buildings(canvas)
+        write_cog(self.folder / "aerial_flood.tif", numbers, grid, names=AERIAL_BANDS)
+        self._write_buildings(grid)
         assets = {
             "data": Asset(
-                "aerial_flood.tif", "Aerial image, 8 bit", "data", canvas, AERIAL_BANDS, {"data_type": "uint8"}
+                "aerial_flood.tif", "Aerial image, 8 bit", "data", grid, AERIAL_BANDS, {"data_type": "uint8"}
             ),
             "buildings": Asset("buildings.geojson", "Outlines of buildings", "metadata", media="application/geo+json"),
         }
         return self._item(
             f"SIMULATED_{self.name.upper()}_AERIAL_{taken:%Y%m%d}",
             taken,
-            canvas,
+            grid,
             assets | self._truth_asset("flood", "1m"),
             {
                 "geoseg:sensor": "aerial",
@@ -250,14 +256,14 @@ class Scenes:
             },
         )
 
-    def _write_buildings(self, canvas: Canvas) -> None:
+    def _write_buildings(self, grid: MetricGrid) -> None:
         from pyproj import Transformer
 
-        home, built = self.world.canvas, self.world.houses
+        home, built = self.landscape.grid, self.landscape.houses
         corners = built.corners * [1, -1] + [home.left, home.top]
-        left, bottom, right, top = canvas.bounds
+        left, bottom, right, top = grid.bounds
         inside = ((corners > [left, bottom]) & (corners < [right, top])).all(axis=(1, 2))
-        to_degrees = Transformer.from_crs(canvas.crs, "EPSG:4326", always_xy=True)
+        to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
         features = []
         for house, height in zip(corners[inside], built.height_m[inside], strict=True):
             lon, lat = to_degrees.transform(house[:, 0], house[:, 1])
@@ -270,20 +276,20 @@ class Scenes:
 
     # -- where and when -----------------------------------------------------------------------------------------------
 
-    def _half_flooded(self, pixels: int, pixel_m: float) -> Canvas:
+    def _half_flooded(self, pixels: int, pixel_m: float) -> MetricGrid:
         """The square whose share of flood is nearest to a third, settlement and land beside it."""
-        flood = (self.world.truth() == FLOOD).astype(np.float32)
+        flood = (self.landscape.truth() == FLOOD).astype(np.float32)
 
         def unlikeness(row: int, col: int, side: int) -> float:
             return abs(float(flood[row : row + side, col : col + side].mean()) - 0.35)
 
         return self._square(pixels, pixel_m, unlikeness)
 
-    def _by_town(self, pixels: int, pixel_m: float) -> Canvas:
+    def _by_town(self, pixels: int, pixel_m: float) -> MetricGrid:
         """The square that holds most of both: buildings and flood."""
-        flood = (self.world.truth() == FLOOD).astype(np.float32)
-        home = self.world.canvas
-        places = (self.world.houses.corners.mean(axis=1) / home.pixel_m).astype(int)
+        flood = (self.landscape.truth() == FLOOD).astype(np.float32)
+        home = self.landscape.grid
+        places = (self.landscape.houses.corners.mean(axis=1) / home.pixel_m).astype(int)
         houses = np.zeros(home.shape, dtype=np.float32)
         np.add.at(houses, (places[:, 1], places[:, 0]), 1)
 
@@ -293,8 +299,8 @@ class Scenes:
 
         return self._square(pixels, pixel_m, unlikeness)
 
-    def _square(self, pixels: int, pixel_m: float, unlikeness: Callable[[int, int, int], float]) -> Canvas:
-        home = self.world.canvas
+    def _square(self, pixels: int, pixel_m: float, unlikeness: Callable[[int, int, int], float]) -> MetricGrid:
+        home = self.landscape.grid
         side = int(np.ceil(pixels * pixel_m / home.pixel_m))
         starts = [(row, col) for row in range(0, home.rows - side, 12) for col in range(0, home.cols - side, 12)]
         row, col = min(starts, key=lambda start: unlikeness(start[0], start[1], side))
@@ -308,8 +314,8 @@ class Scenes:
 
     def _write_truth(self, name: str, views: dict[Instant, Surface], factor: int) -> None:
         codes: Codes = truth(views, factor)
-        canvas = views["flood"].land.canvas
-        write_cog(self.folder / f"truth_{name}.tif", codes, canvas.at(canvas.pixel_m * factor), names=["truth"])
+        grid = views["flood"].land.grid
+        write_cog(self.folder / f"truth_{name}.tif", codes, grid.at(grid.pixel_m * factor), names=["truth"])
 
     def _truth_asset(self, moment: Instant, name: str) -> dict[str, Asset]:
         if moment == "before":
@@ -317,10 +323,10 @@ class Scenes:
         return {key: Asset(f"truth_{name}.tif", title, "labels") for key, title in TRUTH.items()}
 
     def _item(
-        self, name: str, taken: datetime, canvas: Canvas, assets: dict[str, Asset], properties: dict[str, object]
+        self, name: str, taken: datetime, grid: MetricGrid, assets: dict[str, Asset], properties: dict[str, object]
     ) -> Item:
         return item_of(
-            name, self.region.title, taken, canvas, assets, properties={"geoseg:region": self.name, **properties}
+            name, self.region.title, taken, grid, assets, properties={"geoseg:region": self.name, **properties}
         )
 
 
@@ -336,7 +342,7 @@ class Camera:
         noise: Standard deviation at a reflectance of 0.1.
     """
 
-    scene: Scene
+    scene: GroundReflectance
     above: Sky | None
     seed: int
     purpose: str

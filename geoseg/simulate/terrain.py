@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.simulate.canvas import Canvas, Floats, Mask
-from geoseg.simulate.facts import Region
+from geoseg.simulate.grid import Floats, Mask, MetricGrid
 from geoseg.simulate.noise import fractal, stream
+from geoseg.simulate.records import Region
 
 STEP_M = 8.0
 """Points of a centre line lie this far apart: finer than a pixel."""
@@ -23,7 +23,7 @@ class Channel:
     """A watercourse.
 
     Attributes:
-        points: (point, xy) metres from the canvas's top left corner, y southwards, in the direction of flow.
+        points: (point, xy) metres from the grid's top left corner, y southwards, in the direction of flow.
         level_m: (point,) normal water level above the datum, falling in the direction of flow.
         half_width_m: (point,) half of its width at normal level.
         depth_m: Depth in the middle at normal level.
@@ -79,10 +79,10 @@ def meander(start: Points, stop: Points, wavelength_m: float, swing_deg: float, 
     return np.stack([laid.real, laid.imag], axis=1) + start
 
 
-def main_river(region: Region, canvas: Canvas) -> Channel:
-    """The region's river, entering and leaving beyond the canvas's edges."""
+def main_river(region: Region, grid: MetricGrid) -> Channel:
+    """The region's river, entering and leaving beyond the grid's edges."""
     rng = stream(region.seed, "river")
-    width, height = canvas.width_m, canvas.height_m
+    width, height = grid.width_m, grid.height_m
     enter, leave = rng.uniform(0.38, 0.62, 2)
     if region.river.flow == "east":
         start, stop = np.array([-900.0, enter * height]), np.array([width + 900.0, leave * height])
@@ -98,7 +98,7 @@ def main_river(region: Region, canvas: Canvas) -> Channel:
     return Channel(points, level, half_width, region.river.depth_m)
 
 
-def tributaries(region: Region, canvas: Canvas, river: Channel) -> list[Channel]:
+def tributaries(region: Region, grid: MetricGrid, river: Channel) -> list[Channel]:
     """Brooks that join the river, from its right side and its left in turn."""
     rng = stream(region.seed, "tributaries")
     found = []
@@ -108,9 +108,9 @@ def tributaries(region: Region, canvas: Canvas, river: Channel) -> list[Channel]
         mouth = river.points[join]
         upstream = rng.uniform(-1500, 500)
         if region.river.flow == "east":
-            spring = np.array([mouth[0] + upstream, -500.0 if index % 2 else canvas.height_m + 500.0])
+            spring = np.array([mouth[0] + upstream, -500.0 if index % 2 else grid.height_m + 500.0])
         else:
-            spring = np.array([canvas.width_m + 500.0 if index % 2 else -500.0, mouth[1] + upstream])
+            spring = np.array([grid.width_m + 500.0 if index % 2 else -500.0, mouth[1] + upstream])
         wavelength = region.river.wavelength_m / 3
         points = meander(spring, mouth, wavelength, min(region.river.swing_deg + 8, 80), rng)
         to_mouth_km = (len(points) - 1 - np.arange(len(points))) * STEP_M / 1000
@@ -120,14 +120,14 @@ def tributaries(region: Region, canvas: Canvas, river: Channel) -> list[Channel]
     return found
 
 
-def relief(region: Region, canvas: Canvas) -> Relief:
+def relief(region: Region, grid: MetricGrid) -> Relief:
     """Shape the ground around the region's watercourses."""
-    river = main_river(region, canvas)
-    near = _nearest([river, *tributaries(region, canvas, river)], canvas)
-    old_arm = _old_arm(region, canvas)
-    rough = region.terrain.rough_m * fractal(canvas.shape, stream(region.seed, "plain"), slope=2.6, coarsest_px=90)
-    hills = fractal(canvas.shape, stream(region.seed, "hills"), slope=3.2, coarsest_px=300)
-    from_axis = _valley_distance(river, canvas)
+    river = main_river(region, grid)
+    near = _nearest([river, *tributaries(region, grid, river)], grid)
+    old_arm = _old_arm(region, grid)
+    rough = region.terrain.rough_m * fractal(grid.shape, stream(region.seed, "plain"), slope=2.6, coarsest_px=90)
+    hills = fractal(grid.shape, stream(region.seed, "hills"), slope=3.2, coarsest_px=300)
+    from_axis = _valley_distance(river, grid)
     rise = np.clip((from_axis - region.terrain.plain_m * (1 + 0.3 * hills)) / 1300, 0, 2)
     rise = rise**2 * (3 - 2 * np.minimum(rise, 1.0)) / 2
     ground = near.level_m + region.river.bank_m
@@ -137,15 +137,15 @@ def relief(region: Region, canvas: Canvas) -> Relief:
     ground -= 0.8 * region.river.bank_m * np.exp(-((old_arm / (region.river.half_width_m * 0.8)) ** 2))
     if region.dike != "none":
         ground = _with_dike(ground, near, region)
-    level, sea_level = near.level_m, np.full(canvas.shape, -1e3, dtype=np.float32)
+    level, sea_level = near.level_m, np.full(grid.shape, -1e3, dtype=np.float32)
     if region.sea is not None:
-        ground, level = _with_sea(ground, level, region, canvas, rough)
+        ground, level = _with_sea(ground, level, region, grid, rough)
         sea_level = level
     height = _carved(ground, near)
     source = near.bank_m < 0
-    sea = np.zeros(canvas.shape, dtype=np.bool_)
+    sea = np.zeros(grid.shape, dtype=np.bool_)
     if region.sea is not None:
-        sea = _sea(height - sea_level, canvas)
+        sea = _sea(height - sea_level, grid)
     return Relief(height, level, near.bank_m, (height - level).astype(np.float32), source | sea, sea)
 
 
@@ -161,30 +161,30 @@ class _Near:
     along: Floats
 
 
-def _nearest(channels: list[Channel], canvas: Canvas) -> _Near:
+def _nearest(channels: list[Channel], grid: MetricGrid) -> _Near:
     from scipy.ndimage import gaussian_filter
     from scipy.spatial import cKDTree
 
-    x, y = np.broadcast_arrays(*canvas.xy())
+    x, y = np.broadcast_arrays(*grid.xy())
     places = np.stack([x.ravel(), y.ravel()], axis=1)
-    bank: Floats = np.full(canvas.shape, np.inf, dtype=np.float32)
-    level: Floats = np.zeros(canvas.shape, dtype=np.float32)
-    half_width: Floats = np.zeros(canvas.shape, dtype=np.float32)
-    depth: Floats = np.zeros(canvas.shape, dtype=np.float32)
-    left, along = np.zeros(canvas.shape, dtype=np.bool_), np.zeros(canvas.shape, dtype=np.float32)
+    bank: Floats = np.full(grid.shape, np.inf, dtype=np.float32)
+    level: Floats = np.zeros(grid.shape, dtype=np.float32)
+    half_width: Floats = np.zeros(grid.shape, dtype=np.float32)
+    depth: Floats = np.zeros(grid.shape, dtype=np.float32)
+    left, along = np.zeros(grid.shape, dtype=np.bool_), np.zeros(grid.shape, dtype=np.float32)
     for number, channel in enumerate(channels):
         distance, index = cKDTree(channel.points).query(places, workers=-1)
-        half = channel.half_width_m[index].reshape(canvas.shape)
-        edge = np.asarray(distance).reshape(canvas.shape) - half
+        half = channel.half_width_m[index].reshape(grid.shape)
+        edge = np.asarray(distance).reshape(grid.shape) - half
         closer = edge < bank
-        reach = (half, channel.depth_m, channel.level_m[index].reshape(canvas.shape), edge)
+        reach = (half, channel.depth_m, channel.level_m[index].reshape(grid.shape), edge)
         for known, nearer in zip((half_width, depth, level, bank), reach, strict=True):
             np.copyto(known, nearer, where=closer, casting="same_kind")
         if number == 0:
             ahead = np.gradient(channel.points, axis=0)[index]
             offset = places - channel.points[index]
-            left = (ahead[:, 0] * offset[:, 1] - ahead[:, 1] * offset[:, 0] < 0).reshape(canvas.shape)
-            along = np.asarray(index / len(channel.points), dtype=np.float32).reshape(canvas.shape)
+            left = (ahead[:, 0] * offset[:, 1] - ahead[:, 1] * offset[:, 0] < 0).reshape(grid.shape)
+            along = np.asarray(index / len(channel.points), dtype=np.float32).reshape(grid.shape)
     # where two reaches are equally near the level jumps; ground and water have no such cliff
     smooth: Floats = np.asarray(gaussian_filter(level, 12, mode="nearest"), dtype=np.float32)
     return _Near(smooth, bank, half_width, depth, left, along)
@@ -213,12 +213,12 @@ def _with_dike(ground: Floats, near: _Near, region: Region) -> Floats:
     return np.where(on_it, raised, ground).astype(np.float32)
 
 
-def _with_sea(ground: Floats, level: Floats, region: Region, canvas: Canvas, rough: Floats) -> tuple[Floats, Floats]:
+def _with_sea(ground: Floats, level: Floats, region: Region, grid: MetricGrid, rough: Floats) -> tuple[Floats, Floats]:
     """Land that falls to a shore in the east, tide flats before it, and the sea's level 0 beyond."""
     assert region.sea is not None
-    x, _ = canvas.xy()
-    wiggle = 420 * fractal(canvas.shape, stream(region.seed, "shore"), slope=3.0, coarsest_px=220)
-    inland_m = region.sea.shore * canvas.width_m - x + wiggle
+    x, _ = grid.xy()
+    wiggle = 420 * fractal(grid.shape, stream(region.seed, "shore"), slope=3.0, coarsest_px=220)
+    inland_m = region.sea.shore * grid.width_m - x + wiggle
     slope = region.sea.slope_m_per_km / 1000
     beach = 0.35 + slope * inland_m
     flats = np.where(inland_m > -900, 0.25 * rough - region.sea.tide_flat_m * np.clip(-inland_m / 900, 0, 1), beach)
@@ -227,37 +227,37 @@ def _with_sea(ground: Floats, level: Floats, region: Region, canvas: Canvas, rou
     return shore.astype(np.float32), calm.astype(np.float32)
 
 
-def _sea(above_level: Floats, canvas: Canvas) -> Mask:
+def _sea(above_level: Floats, grid: MetricGrid) -> Mask:
     from geoseg.simulate.flood import reached
 
-    edge = np.zeros(canvas.shape, dtype=np.bool_)
+    edge = np.zeros(grid.shape, dtype=np.bool_)
     edge[:, -1] = above_level[:, -1] < 0
     return reached(above_level < 0, edge)
 
 
-def _valley_distance(river: Channel, canvas: Canvas) -> Floats:
+def _valley_distance(river: Channel, grid: MetricGrid) -> Floats:
     """Distance to the valley's axis: the river without its bends."""
     from scipy.ndimage import gaussian_filter1d
     from scipy.spatial import cKDTree
 
     axis = gaussian_filter1d(river.points, 260, axis=0, mode="nearest")[::6]
-    coarse = canvas.at(canvas.pixel_m * 2)
+    coarse = grid.at(grid.pixel_m * 2)
     x, y = np.broadcast_arrays(*coarse.xy())
     distance, _ = cKDTree(axis).query(np.stack([x.ravel(), y.ravel()], axis=1), workers=-1)
-    from geoseg.simulate.canvas import resample
+    from geoseg.simulate.grid import resample
 
-    return resample(np.asarray(distance, dtype=np.float32).reshape(coarse.shape), coarse, canvas)
+    return resample(np.asarray(distance, dtype=np.float32).reshape(coarse.shape), coarse, grid)
 
 
-def _old_arm(region: Region, canvas: Canvas) -> Floats:
+def _old_arm(region: Region, grid: MetricGrid) -> Floats:
     """Distance to a course that the river has left: a swale in the plain that fills first."""
     moved = region.model_copy(update={"seed": region.seed + 7})
     from scipy.spatial import cKDTree
 
-    points = main_river(moved, canvas).points
-    x, y = np.broadcast_arrays(*canvas.xy())
+    points = main_river(moved, grid).points
+    x, y = np.broadcast_arrays(*grid.xy())
     distance, _ = cKDTree(points).query(np.stack([x.ravel(), y.ravel()], axis=1), workers=-1)
-    return np.asarray(distance, dtype=np.float32).reshape(canvas.shape)
+    return np.asarray(distance, dtype=np.float32).reshape(grid.shape)
 
 
 def _smooth_walk(count: int, rng: np.random.Generator) -> Points:

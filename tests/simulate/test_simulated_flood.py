@@ -20,12 +20,12 @@ from geoseg.core.request import Area, Dates, Request
 from geoseg.errors import MissingBandError, UnknownNameError
 from geoseg.pipeline import map_flood
 from geoseg.simulate import ensure, region, regions
-from geoseg.simulate.facts import surfaces
 from geoseg.simulate.flood import fill
+from geoseg.simulate.landscape import SHALLOWEST_M, make_landscape
 from geoseg.simulate.radar import backscatter, with_speckle
-from geoseg.simulate.settle import density
-from geoseg.simulate.surface import look, truth
-from geoseg.simulate.world import SHALLOWEST_M, make_world
+from geoseg.simulate.records import surfaces
+from geoseg.simulate.settlements import density
+from geoseg.simulate.surface import surfaces_at, truth
 from geoseg.sources.search import find_items, find_scenes
 
 NAME = "arid"
@@ -102,7 +102,7 @@ def test_five_regions_fit_into_150_megabytes(made):
 
 def test_no_village_is_a_circle():
     for name in ("urban", "arid"):
-        for village in make_world(region(name)).settled:
+        for village in make_landscape(region(name)).villages:
             around = np.linspace(0, 2 * np.pi, 90, endpoint=False)
             x, y = (np.float32(village.radius_m) * each for each in (np.cos(around), np.sin(around)))
             dense = density([village], x + np.float32(village.x), y + np.float32(village.y))
@@ -112,11 +112,11 @@ def test_no_village_is_a_circle():
 
 def test_streams_leave_the_hills_without_cliffs():
     """A stream's bank that rose to the hill's height within 25 m was a canyon that hid the water from the radar."""
-    world = make_world(region("arid"))
-    bank = (world.relief.bank_m > 0) & (world.relief.bank_m < 60)
-    slope = np.hypot(*np.gradient(world.relief.height_m, world.canvas.pixel_m))
+    landscape = make_landscape(region("arid"))
+    bank = (landscape.relief.bank_m > 0) & (landscape.relief.bank_m < 60)
+    slope = np.hypot(*np.gradient(landscape.relief.height_m, landscape.grid.pixel_m))
     assert slope[bank].max() < 0.6
-    hidden = backscatter(look(world, world.canvas)["flood"], region("arid"), 1).hidden
+    hidden = backscatter(surfaces_at(landscape, landscape.grid)["flood"], region("arid"), 1).hidden
     assert not hidden[bank].any()
 
 
@@ -140,11 +140,11 @@ def test_water_is_connected_to_where_it_comes_from(hand, stage):
 
 
 def test_the_flood_reaches_the_river_and_spares_the_hollow_behind_the_dike():
-    world = make_world(region("urban"))
-    truth = world.truth()
+    landscape = make_landscape(region("urban"))
+    truth = landscape.truth()
     assert 0.02 < (truth == 2).mean() < 0.2
     assert 0.05 < (truth == 1).mean() < 0.6
-    below = world.relief.hand_m < region("urban").stage_m
+    below = landscape.relief.hand_m < region("urban").stage_m
     assert (below & (truth == 0)).mean() > 0.01, "nothing lies below the flood and dry: no dike holds"
 
 
@@ -181,18 +181,18 @@ def test_optical_numbers_carry_the_offset_and_clouds_are_classified(made, items)
 
 @pytest.mark.parametrize("name", ["arid", "forest", "coastal"])
 def test_permanent_water_was_there_before_and_the_flood_was_not(name):
-    world = make_world(region(name))
-    truth = world.truth()
-    assert (world.before_m[truth == 2] > 0).all()
-    assert (world.before_m[truth == 1] <= SHALLOWEST_M).all()
-    assert (world.flood_m >= world.before_m).all()
+    landscape = make_landscape(region(name))
+    truth = landscape.truth()
+    assert (landscape.before_m[truth == 2] > 0).all()
+    assert (landscape.before_m[truth == 1] <= SHALLOWEST_M).all()
+    assert (landscape.flood_m >= landscape.before_m).all()
     assert (truth == 1).mean() > 0.05
 
 
 def test_rice_under_water_is_a_trap_for_radar():
     """Before the flood the paddies are as dark as a lake, and no flood."""
-    world = make_world(region("paddy"))
-    seen = look(world, world.canvas)["before"]
+    landscape = make_landscape(region("paddy"))
+    seen = surfaces_at(landscape, landscape.grid)["before"]
     rice = seen.water == surfaces().water_code("paddy")
     assert rice.mean() > 0.01
     power = backscatter(seen, region("paddy"), 1).power["vv"]

@@ -1,4 +1,4 @@
-"""One region's world: ground, water levels, what grows and stands there."""
+"""One region's landscape: ground, water levels, what grows and stands there."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.simulate import settle
-from geoseg.simulate.canvas import Canvas, Codes, Floats
-from geoseg.simulate.facts import Region
+from geoseg.simulate import settlements
 from geoseg.simulate.flood import fill
+from geoseg.simulate.grid import Codes, Floats, MetricGrid
 from geoseg.simulate.noise import fractal, stream
+from geoseg.simulate.records import Region
 from geoseg.simulate.terrain import Relief, relief
 
 DRY, FLOOD, PERMANENT = 0, 1, 2
@@ -20,12 +20,12 @@ SHALLOWEST_M = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Everything that is there, on the 10 m canvas; smooth fields, so that a finer grid can read them.
+class Landscape:
+    """Everything that is there, on the 10 m grid; smooth fields, so that a finer grid can read them.
 
     Attributes:
         region: What it was made from.
-        canvas: Its grid.
+        grid: Its grid.
         relief: Ground and normal water levels.
         before_m: float32 (rows, cols), depth of the water in normal times, ponds included.
         flood_m: float32 (rows, cols), depth of the water at the flood's height, ponds included.
@@ -37,12 +37,12 @@ class World:
         bend_x: float32 (rows, cols), metres by which roads and parcels are bent eastwards.
         bend_y: float32 (rows, cols), metres by which they are bent southwards.
         blocks: Land between roads.
-        settled: Villages.
+        villages: Settlements.
         houses: Buildings.
     """
 
     region: Region
-    canvas: Canvas
+    grid: MetricGrid
     relief: Relief
     before_m: Floats
     flood_m: Floats
@@ -53,9 +53,9 @@ class World:
     wind: Floats
     bend_x: Floats
     bend_y: Floats
-    blocks: settle.Blocks
-    settled: list[settle.Settlement]
-    houses: settle.Houses
+    blocks: settlements.Blocks
+    villages: list[settlements.Settlement]
+    houses: settlements.Houses
 
     def truth(self) -> Codes:
         """0 dry, 1 flood, 2 permanent water: uint8 (rows, cols), no cloud, nothing unobserved."""
@@ -63,23 +63,23 @@ class World:
         return np.where(normal, PERMANENT, np.where(wet, FLOOD, DRY)).astype(np.uint8)
 
 
-def make_world(region: Region) -> World:
-    """Make a region's world from its seed."""
-    canvas = Canvas.around(region.crs, region.centre, (region.rows, region.cols))
-    shaped = relief(region, canvas)
-    field = _Fields(region, canvas)
-    pond = _ponds(region, canvas, shaped)
+def make_landscape(region: Region) -> Landscape:
+    """Make a region's landscape from its seed."""
+    grid = MetricGrid.around(region.crs, region.centre, (region.rows, region.cols))
+    shaped = relief(region, grid)
+    field = _Fields(region, grid)
+    pond = _ponds(region, grid, shaped)
     pond_depth = np.clip(pond * 40, 0, 1.5)
     before = np.maximum(fill(shaped.hand_m, shaped.source, 0.0), pond_depth)
     flood = np.maximum(fill(shaped.hand_m, shaped.source, region.stage_m), before)
-    laid = settle.blocks(region, canvas)
+    laid = settlements.blocks(region, grid)
     village_ground = (shaped.bank_m > 180) & (before == 0) & (shaped.hand_m < region.stage_m + 7)
     village_ground &= shaped.hand_m > 0.45 * region.stage_m
-    settled = settle.settlements(region, canvas, village_ground)
-    built = settle.houses(region, settled)
-    world = World(
+    villages = settlements.place_settlements(region, grid, village_ground)
+    built = settlements.houses(region, villages)
+    landscape = Landscape(
         region,
-        canvas,
+        grid,
         shaped,
         before,
         flood,
@@ -91,10 +91,10 @@ def make_world(region: Region) -> World:
         45 * field("bend x", slope=4, coarsest_px=200),
         45 * field("bend y", slope=4, coarsest_px=200),
         laid,
-        settled,
+        villages,
         built,
     )
-    return _without_misplaced_houses(world)
+    return _without_misplaced_houses(landscape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,11 @@ class _Fields:
     """Named fractal fields of one region."""
 
     region: Region
-    canvas: Canvas
+    grid: MetricGrid
 
     def __call__(self, purpose: str, *, slope: float, coarsest_px: float) -> Floats:
         rng = stream(self.region.seed, purpose)
-        field: Floats = fractal(self.canvas.shape, rng, slope=slope, coarsest_px=coarsest_px)
+        field: Floats = fractal(self.grid.shape, rng, slope=slope, coarsest_px=coarsest_px)
         return field
 
 
@@ -137,33 +137,33 @@ def _farmed(region: Region, shaped: Relief, field: _Fields) -> Floats:
     return np.where(unfit, np.float32(-1), patch - level).astype(np.float32)
 
 
-def _ponds(region: Region, canvas: Canvas, shaped: Relief) -> Floats:
+def _ponds(region: Region, grid: MetricGrid, shaped: Relief) -> Floats:
     """Lobed ponds on the plain: positive inside, growing to about 0.05 in the middle."""
     rng = stream(region.seed, "ponds")
-    wobble = fractal(canvas.shape, stream(region.seed, "pond shape"), slope=3, coarsest_px=30)
-    x, y = canvas.xy()
-    pond = np.full(canvas.shape, -1.0, dtype=np.float32)
+    wobble = fractal(grid.shape, stream(region.seed, "pond shape"), slope=3, coarsest_px=30)
+    x, y = grid.xy()
+    pond = np.full(grid.shape, -1.0, dtype=np.float32)
     fit = np.argwhere((shaped.bank_m > 160) & (shaped.hand_m > 0.3) & ~shaped.sea)
     for row, col in fit[rng.permutation(len(fit))[: region.ponds]]:
         radius = rng.uniform(35, 130)
-        away = np.hypot(x - (col + 0.5) * canvas.pixel_m, y - (row + 0.5) * canvas.pixel_m) / radius
+        away = np.hypot(x - (col + 0.5) * grid.pixel_m, y - (row + 0.5) * grid.pixel_m) / radius
         pond = np.maximum(pond, (1 + 0.30 * wobble - away) * 0.05).astype(np.float32)
     return np.where(shaped.bank_m < 60, np.float32(-1), pond)
 
 
-def _without_misplaced_houses(world: World) -> World:
+def _without_misplaced_houses(landscape: Landscape) -> Landscape:
     """Take away houses in water, on the bank, in the sea, in woods, or on a road between blocks."""
     from dataclasses import replace
 
-    built = world.houses
+    built = landscape.houses
     if not len(built):
-        return world
+        return landscape
     places = built.corners.mean(axis=1)
-    rows = np.clip((places[:, 1] / world.canvas.pixel_m).astype(int), 0, world.canvas.rows - 1)
-    cols = np.clip((places[:, 0] / world.canvas.pixel_m).astype(int), 0, world.canvas.cols - 1)
-    inside = (places > 0).all(axis=1) & (places < [world.canvas.width_m, world.canvas.height_m]).all(axis=1)
-    bent_x = (places[:, 0] + world.bend_x[rows, cols]).astype(np.float32)[None, :]
-    bent_y = (places[:, 1] + world.bend_y[rows, cols]).astype(np.float32)[None, :]
-    road = settle.parcels(world.region, world.blocks, bent_x, bent_y).road_m[0]
-    dry = (world.before_m[rows, cols] == 0) & (world.relief.bank_m[rows, cols] > 60)
-    return replace(world, houses=settle.keep(built, inside & dry & (road > 16)))
+    rows = np.clip((places[:, 1] / landscape.grid.pixel_m).astype(int), 0, landscape.grid.rows - 1)
+    cols = np.clip((places[:, 0] / landscape.grid.pixel_m).astype(int), 0, landscape.grid.cols - 1)
+    inside = (places > 0).all(axis=1) & (places < [landscape.grid.width_m, landscape.grid.height_m]).all(axis=1)
+    bent_x = (places[:, 0] + landscape.bend_x[rows, cols]).astype(np.float32)[None, :]
+    bent_y = (places[:, 1] + landscape.bend_y[rows, cols]).astype(np.float32)[None, :]
+    road = settlements.parcels(landscape.region, landscape.blocks, bent_x, bent_y).road_m[0]
+    dry = (landscape.before_m[rows, cols] == 0) & (landscape.relief.bank_m[rows, cols] > 60)
+    return replace(landscape, houses=settlements.keep(built, inside & dry & (road > 16)))

@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Canvas:
+class MetricGrid:
     """A grid of square pixels.
 
     Attributes:
@@ -39,7 +39,7 @@ class Canvas:
     cols: int
 
     @classmethod
-    def around(cls, crs: str, lonlat: tuple[float, float], shape: tuple[int, int], pixel_m: float = 10.0) -> Canvas:
+    def around(cls, crs: str, lonlat: tuple[float, float], shape: tuple[int, int], pixel_m: float = 10.0) -> MetricGrid:
         """The grid of that shape centred on a place, its corner on a multiple of 60 m as Sentinel-2's tiles are."""
         from pyproj import Transformer
 
@@ -82,16 +82,16 @@ class Canvas:
         y = (np.arange(self.rows, dtype=np.float32) + 0.5) * self.pixel_m
         return x[None, :], y[:, None]
 
-    def at(self, pixel_m: float) -> Canvas:
+    def at(self, pixel_m: float) -> MetricGrid:
         """The same extent in pixels of another size; the extent must be a whole number of them."""
-        return Canvas(
+        return MetricGrid(
             self.crs, self.left, self.top, pixel_m, round(self.height_m / pixel_m), round(self.width_m / pixel_m)
         )
 
-    def window(self, row: int, col: int, shape: tuple[int, int], pixel_m: float) -> Canvas:
+    def window(self, row: int, col: int, shape: tuple[int, int], pixel_m: float) -> MetricGrid:
         """A grid of finer pixels whose corner is the corner of pixel (row, col) of this one."""
         left, top = self.left + col * self.pixel_m, self.top - row * self.pixel_m
-        return Canvas(self.crs, left, top, pixel_m, *shape)
+        return MetricGrid(self.crs, left, top, pixel_m, *shape)
 
     def bbox(self) -> BBox:
         """West, south, east, north in degrees: the box that holds the outline."""
@@ -111,7 +111,7 @@ class Canvas:
         return [[round(number, 7) for number in to_degrees.transform(*corner)] for corner in corners]
 
 
-def resample(field: NDArray[np.floating], source: Canvas, target: Canvas) -> Floats:
+def resample(field: NDArray[np.floating], source: MetricGrid, target: MetricGrid) -> Floats:
     """Read a field bilinearly at the pixel centres of another grid, the edge's value beyond the edge.
 
     Args:
@@ -133,7 +133,7 @@ def resample(field: NDArray[np.floating], source: Canvas, target: Canvas) -> Flo
     return (tall[:, cols] * (1 - col_share) + tall[:, beyond] * col_share).astype(np.float32)
 
 
-def resample_mask(mask: Mask, source: Canvas, target: Canvas) -> Mask:
+def resample_mask(mask: Mask, source: MetricGrid, target: MetricGrid) -> Mask:
     """Read a mask at the nearest pixel centre of another grid."""
     if target == source:
         return mask
@@ -144,7 +144,9 @@ def resample_mask(mask: Mask, source: Canvas, target: Canvas) -> Mask:
     return mask[rows[:, None], cols[None, :]]
 
 
-def _places(offset_m: float, source: Canvas, target: Canvas, count: int, limit: int) -> tuple[NDArray[np.intp], Floats]:
+def _places(
+    offset_m: float, source: MetricGrid, target: MetricGrid, count: int, limit: int
+) -> tuple[NDArray[np.intp], Floats]:
     """For each target pixel along one axis: the source pixel before it, and how far it lies towards the next."""
     place = (offset_m + (np.arange(count) + 0.5) * target.pixel_m) / source.pixel_m - 0.5
     place = np.clip(place, 0, limit - 1)

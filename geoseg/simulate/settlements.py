@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.simulate.canvas import Canvas, Floats, Mask
-from geoseg.simulate.facts import Region
+from geoseg.simulate.grid import Floats, Mask, MetricGrid
 from geoseg.simulate.noise import hashed, stream
+from geoseg.simulate.records import Region
 
 Points = NDArray[np.float64]
 
@@ -22,7 +22,7 @@ class Blocks:
     """Land between roads: each block has a seed point, and its parcels one direction.
 
     Attributes:
-        seeds: (block, xy) metres from the canvas's top left corner.
+        seeds: (block, xy) metres from the grid's top left corner.
         angle: (block,) direction of the parcels, radians.
     """
 
@@ -52,7 +52,7 @@ class Settlement:
     """A village: where, how far, in which direction its streets run, and how its outline bulges.
 
     Attributes:
-        x: Metres east of the canvas's left edge.
+        x: Metres east of the grid's left edge.
         y: Metres south of its top edge.
         radius_m: Mean distance from the middle to the outline.
         angle: Direction of the streets, radians.
@@ -80,7 +80,7 @@ class Houses:
     """Buildings as rectangles.
 
     Attributes:
-        corners: float64 (house, 4, xy) metres from the canvas's top left corner.
+        corners: float64 (house, 4, xy) metres from the grid's top left corner.
         roof: (house,) index into the region's list of roofs.
         height_m: (house,).
     """
@@ -94,11 +94,11 @@ class Houses:
         return len(self.roof)
 
 
-def blocks(region: Region, canvas: Canvas) -> Blocks:
+def blocks(region: Region, grid: MetricGrid) -> Blocks:
     """Scatter block seeds on a jittered lattice, about 1.3 km apart."""
     rng = stream(region.seed, "blocks")
     pitch = 1300.0
-    rows, cols = int(canvas.height_m / pitch) + 3, int(canvas.width_m / pitch) + 3
+    rows, cols = int(grid.height_m / pitch) + 3, int(grid.width_m / pitch) + 3
     row, col = np.mgrid[-1 : rows - 1, -1 : cols - 1]
     jitter = rng.uniform(0.12, 0.88, (2, row.size))
     seeds = np.stack([(col.ravel() + jitter[0]) * pitch, (row.ravel() + jitter[1]) * pitch], axis=1)
@@ -152,12 +152,12 @@ def _nearest_block(laid: Blocks, x: Floats, y: Floats) -> tuple[NDArray[np.intp]
     return block, road.astype(np.float32)
 
 
-def settlements(region: Region, canvas: Canvas, fit: Mask) -> list[Settlement]:
+def place_settlements(region: Region, grid: MetricGrid, fit: Mask) -> list[Settlement]:
     """Choose places for villages, the first one the largest, apart from each other.
 
     Args:
         region: How many, how large.
-        canvas: Grid of ``fit``.
+        grid: Grid of ``fit``.
         fit: bool (rows, cols), where a village may stand.
     """
     rng, shape = stream(region.seed, "settlements"), stream(region.seed, "outlines")
@@ -167,8 +167,8 @@ def settlements(region: Region, canvas: Canvas, fit: Mask) -> list[Settlement]:
     chosen: list[Settlement] = []
     for row, col in candidates[rng.permutation(len(candidates))]:
         radius = region.settlements.radius_m * (1.0 if not chosen else rng.uniform(0.4, 0.7))
-        x, y = (col + 0.5) * canvas.pixel_m, (row + 0.5) * canvas.pixel_m
-        inside = radius < x < canvas.width_m - radius and radius < y < canvas.height_m - radius
+        x, y = (col + 0.5) * grid.pixel_m, (row + 0.5) * grid.pixel_m
+        inside = radius < x < grid.width_m - radius and radius < y < grid.height_m - radius
         if inside and all(np.hypot(x - s.x, y - s.y) > 1.2 * (radius + s.radius_m) for s in chosen):
             chosen.append(Settlement(x, y, radius, rng.uniform(0, np.pi), _bulges(shape)))
         if len(chosen) == region.settlements.count:
@@ -199,10 +199,10 @@ def streets(region: Region, settled: list[Settlement], x: Floats, y: Floats) -> 
         east, south = x - np.float32(each.x), y - np.float32(each.y)
         near = each.away(east, south) < 1.25
         along, across = east * cos + south * sin, south * cos - east * sin
-        grid = np.minimum(
+        nearest = np.minimum(
             np.abs((across + row / 2) % row - row / 2), np.abs((along + column / 2) % column - column / 2)
         )
-        away = np.where(near, np.minimum(away, grid), away)
+        away = np.where(near, np.minimum(away, nearest), away)
     return away.astype(np.float32)
 
 
