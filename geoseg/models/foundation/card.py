@@ -84,10 +84,10 @@ def _options(family: EncoderFamily, inputs: Sequence[BandInput], decoder: str) -
 
 def _source(name: str, variant: Variant) -> str:
     if variant.file is None:
-        return "None were ever released for it, it is trained from scratch."
+        return "No weights were released for this size. Train it from scratch."
     return (
-        f"Those of its encoder are {variant.file.file} of {variant.file.repository} on the hub, and "
-        f"`geoseg models fetch {name}` brings them; the decoder is trained."
+        f"The command `geoseg models fetch {name}` downloads the encoder's weights "
+        f"({variant.file.file} of {variant.file.repository} on the Hugging Face hub). The decoder must be trained."
     )
 
 
