@@ -92,7 +92,7 @@ def bare_seconds(model: Path, source: Path, batch: int) -> tuple[float, float, i
 
     import torch
 
-    from geoseg.models.registry import load_model
+    from geoseg.models.create import load_model
 
     network = load_model(str(model))
     module, cores = network.module, os.cpu_count() or 1  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ import time
 
 import torch
 
-from geoseg.models import segmentation
+from geoseg.models import create_model
 from geoseg.models.optimize.prepare import prepare_for_inference
 
 NETWORKS = (
@@ -31,7 +31,7 @@ BANDS, SIDE, ROUNDS = 6, 256, 8
 
 def line(name: str, device: str) -> str:
     torch.manual_seed(0)
-    network = segmentation(name, bands=BANDS).to(device).eval()
+    network = create_model(name, bands=BANDS).to(device).eval()
     chip = torch.randn(1, BANDS, SIDE, SIDE, device=device)
     variants, cells = [network], []
     for backend in ("exact", "bf16"):

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg import __version__
-from geoseg.catalog.sensors import sensor
 from geoseg.core.clock import Clock
 from geoseg.core.progress import Report, silent
 from geoseg.core.request import Request
@@ -31,7 +30,7 @@ from geoseg.inference.work_folder import WorkFolder
 from geoseg.models.inference import Predictor
 from geoseg.products.write import MASK, Finished, check_out, write_products
 from geoseg.readers import Failure
-from geoseg.resolve import MapPlan, resolve
+from geoseg.resolve import MapPlan, model_of, resolve
 from geoseg.result import MapResult
 from geoseg.water.codes import NOT_OBSERVED, Legend
 from geoseg.water.mask import fill_mask
@@ -169,13 +168,9 @@ def map_flood(
     """
     compute, out, clock = compute or Compute(), Path(out), Clock()
     check_out(out, overwrite=overwrite)
-    predictor = Predictor.of(
-        request.model or sensor(request.sensor).default_model,
-        compute.device,
-        prune=request.prune,
-        precision=request.precision,
-    )
-    map_plan = resolve(request, predictor.card, report)
+    model = model_of(request)
+    predictor = Predictor.of(model, compute.device, prune=request.prune, precision=request.precision)
+    map_plan = resolve(request, model, report)
     reference = permanent_water(request, map_plan.grid)
     clock.lap("search")
     with tidy(out):

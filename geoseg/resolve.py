@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.catalog.cards import BEFORE, ModelCard, card, cards
+from geoseg.catalog.cards import BEFORE, ModelCard
 from geoseg.catalog.collections import PlanetData, collection, collections
 from geoseg.catalog.sensors import Sensor, sensor
 from geoseg.core.atomic import cache_folder
@@ -20,6 +20,7 @@ from geoseg.core.scene import Found, RejectedScene, Scene
 from geoseg.errors import BadOptionError, BandMismatchError, MissingBandError
 from geoseg.inference.job import ModelInput
 from geoseg.inference.plan import Plan
+from geoseg.models.create import OWN, ModelRef, resolve_model
 from geoseg.readers import Cube, refusal
 from geoseg.readers.planning import plan_scene
 from geoseg.sources.local.add import add
@@ -45,7 +46,7 @@ class MapPlan:
     Attributes:
         request: As asked.
         sensor: The sensor record.
-        card: The model's card.
+        model: The model, resolved.
         grid: The grid every layer lies on.
         found: Scenes of the dates, and those left out.
         earlier: Likewise for the dates before, where those were asked for.
@@ -53,10 +54,15 @@ class MapPlan:
 
     request: Request
     sensor: Sensor
-    card: ModelCard
+    model: ModelRef
     grid: GeoBox
     found: Found
     earlier: Found | None
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self.model.card
 
     @cached_property
     def imagery(self) -> ModelInput:
@@ -115,8 +121,8 @@ class MapPlan:
         catalog, model, water = request.catalog, request.model, request.reference_water
         if catalog and catalog != DEMO and place_of(catalog).kind in ("json", "parquet"):
             catalog = str(Path(catalog).expanduser().absolute())
-        if model and model not in cards():
-            model = str(Path(model).absolute())
+        if model:
+            model = self.model.name if self.model.is_shipped else str(self.model.folder)
         if water and water not in collections():
             water = str(Path(water).absolute())
         if area.polygon is not None:
@@ -152,7 +158,7 @@ class MapPlan:
         return Cube.of(found.scenes, self.grid, bands, instant=dates.middle, composite=composite, tile_px=tile_px)
 
 
-def resolve(request: Request, card: ModelCard, report: Report) -> MapPlan:
+def resolve(request: Request, model: ModelRef, report: Report) -> MapPlan:
     """Look up everything a request names; no pixel is opened.
 
     Raises:
@@ -162,7 +168,7 @@ def resolve(request: Request, card: ModelCard, report: Report) -> MapPlan:
         CatalogError: The search, or what it found, does not hold.
         ReadError: A scene cannot be read as physical quantities.
     """
-    record = sensor(request.sensor)
+    record, card = sensor(request.sensor), model.card
     _check_sensor(request, card)
     if card.wants_pre_event and request.before is None:
         raise BadOptionError(f"Model {card.name} compares with imagery before the flood: add --before DATE.")
@@ -174,7 +180,7 @@ def resolve(request: Request, card: ModelCard, report: Report) -> MapPlan:
     if request.before:
         earlier = usable(_search(request, _dates_before(request), report), bands_before(card) or card.bands)
     report(Progress("search", 1, 1, note=f"{len(found.scenes)} scenes"))
-    map_plan = MapPlan(request, record, card, grid, found, earlier)
+    map_plan = MapPlan(request, record, model, grid, found, earlier)
     map_plan.imagery, map_plan.imagery_before  # noqa: B018  # made now, so that what cannot be read is refused now
     return map_plan
 
@@ -188,26 +194,21 @@ def scenes_for(request: Request) -> Found:
         CatalogError: The search, or what it found, does not hold.
         ReadError: Not one scene can be read as physical quantities.
     """
-    described = card_of(request)
-    _check_sensor(request, described)
+    card = model_of(request).card
+    _check_sensor(request, card)
     dates = request.dates.widened(request.window_days)
     found = find_scenes(request.area, dates, request.sensor, request.catalog, max_cloud_pct=request.max_cloud_pct)
-    return usable(found, bands_now(described))
+    return usable(found, bands_now(card))
 
 
-def card_of(request: Request) -> ModelCard:
-    """The card of the model that a request names, or of the sensor's own; weights are not looked at.
+def model_of(request: Request) -> ModelRef:
+    """Resolve the model that a request names, or the sensor's default; no weights are read.
 
     Raises:
         UnknownNameError: No such model, and no such folder.
         BundleError: The folder is no bundle.
     """
-    name = request.model or sensor(request.sensor).default_model
-    if name in cards() or not Path(name).is_dir():
-        return card(name)
-    from geoseg.models.bundle import read_card  # brings torch, which only a bundle is worth
-
-    return read_card(Path(name))
+    return resolve_model(request.model or OWN + sensor(request.sensor).default_model)
 
 
 def usable(found: Found, bands: Sequence[str]) -> Found:

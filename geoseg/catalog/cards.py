@@ -6,10 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from geoseg.catalog.records import Record, facts_folder, load_folder, load_record, pick
+from geoseg.catalog.records import Record, facts_folder, load_folder, load_record, pick, record_text, safe_yaml
 from geoseg.catalog.sensors import Unit, sensors
+from geoseg.errors import BundleError
+
+CARD, WEIGHTS = "card.yaml", "weights.safetensors"
+"""The files of a bundle."""
 
 BEFORE = "before."
 """Prefix of a band that is read from imagery before the flood (``before.vv``)."""
@@ -197,7 +202,7 @@ class ModelCard(Record):
 @cache
 def cards() -> dict[str, ModelCard]:
     """Every model card by name: those of ``data_catalog/models``, and of the bundles whose weights come with geoseg."""
-    own = {folder.name: load_record(folder / "card.yaml", ModelCard) for folder in _bundles()}
+    own = {folder.name: load_record(folder / CARD, ModelCard) for folder in _bundles()}
     return load_folder("models", ModelCard) | own
 
 
@@ -208,7 +213,7 @@ def shipped(name: str) -> Path | None:
 
 @cache
 def _bundles() -> tuple[Path, ...]:
-    return tuple(sorted(card.parent for card in (facts_folder("data_catalog") / "bundles").glob("*/card.yaml")))
+    return tuple(sorted(card.parent for card in (facts_folder("data_catalog") / "bundles").glob(f"*/{CARD}")))
 
 
 def card(name: str) -> ModelCard:
@@ -218,3 +223,22 @@ def card(name: str) -> ModelCard:
         UnknownNameError: No such model.
     """
     return pick("model", name, cards())
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of a bundle.
+
+    Raises:
+        BundleError: Missing, malformed, or not a card.
+    """
+    path = folder / CARD
+    try:
+        return ModelCard.model_validate(safe_yaml(record_text(path, BundleError)))
+    except OSError:
+        raise BundleError(f"{folder} holds no {CARD} that can be read: it is no model bundle.") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(f"{path} is not plain YAML ({type(error).__name__}).") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BundleError(f"{path}: {where}: {first['msg']} ({error.error_count()} faults in all).") from None

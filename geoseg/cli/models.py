@@ -27,11 +27,11 @@ def list_(
     """List every model: family, size in parameters, sensors, licence, and whether its weights are here."""
     from geoseg.catalog.sensors import sensor as sensor_record
     from geoseg.catalog.sensors import sensors
-    from geoseg.models.listing import listed
+    from geoseg.models.listing import list_models
 
     if sensor is not None:
         sensor_record(sensor)  # an unknown name is refused, rather than listed as having no model
-    rows = [row for row in listed() if sensor is None or sensor in row.sensors]
+    rows = [row for row in list_models() if sensor is None or sensor in row.sensors]
     if json_:
         typer.echo(json.dumps({"models": [asdict(row) for row in rows]}, indent=2))
         return
@@ -59,9 +59,9 @@ def list_(
 )
 def show(name: ModelArgument, json_: JsonOption = False) -> None:
     """Show a model: bands in order, unit, normalisation, chip size, parameters, known failures, references."""
-    from geoseg.models.listing import described
+    from geoseg.models.listing import describe_model
 
-    record = described(name)
+    record = describe_model(name)
     if json_:
         typer.echo(json.dumps(record, indent=2))
     else:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
 
-from geoseg.catalog.cards import cards
-from geoseg.catalog.encoders import encoder_names
 from geoseg.datasets.pair import LabelledSet
-from geoseg.errors import BadOptionError, BandMismatchError, UnknownNameError, WeightsMissingError
+from geoseg.errors import BadOptionError, BandMismatchError, WeightsMissingError
 from geoseg.evaluation.folds import cropped, regrouped
 from geoseg.evaluation.plan import MODES, Contender, EvaluationPlan
+from geoseg.models.create import ModelRef, resolve_model
 from geoseg.models.inference import Predictor
-from geoseg.models.registry import WITH_ANY_ENCODER
 from geoseg.training.plan import merged, recipe_of
 from geoseg.training.recipe import Recipe
 from geoseg.training.sources import gather
-from geoseg.training.start import bundle_folder
-
-Kind = Literal["baseline", "bundle", "network"]
 
 
 @dataclass(frozen=True)
@@ -28,16 +21,14 @@ class Entry:
 
     Attributes:
         label: In tables and folders; unique.
-        model: Name or folder.
-        kind: A baseline computes as it is, a bundle has weights, a network has none yet.
+        model: The model, resolved.
         mode: Way of fine-tuning, or "".
         data: In the bands that it is shown.
         recipe: How it is trained. None: it is only scored.
     """
 
     label: str
-    model: str
-    kind: Kind
+    model: ModelRef
     mode: str
     data: LabelledSet
     recipe: Recipe | None
@@ -62,43 +53,25 @@ def entries(plan: EvaluationPlan, *, train: bool) -> tuple[Entry, ...]:
     shared = _data(plan, Contender()) if plan.sources else None
     found = []
     for label, contender in plan.models.items():
-        model = contender.model or label
-        kind = kind_of(model)
+        model = resolve_model(contender.model or label)
         data = _data(plan, contender) if contender.sources else shared
         if data is None:
             raise BadOptionError("No labelled images were named. Give --data.")
-        data = _shown(data, model, kind, contender.bands)
+        data = _shown(data, model, contender.bands)
         if contender.sensor:
             data = replace(data, sensor=contender.sensor)
-        modes = plan.modes if kind != "baseline" and train else ("",)
+        learns = model.kind != "baseline" and train
+        modes = plan.modes if learns else ("",)
         for mode in modes:
             name = f"{label} {mode}".strip()
-            recipe = _recipe(plan, contender, model, mode) if kind != "baseline" and train else None
-            if kind == "network" and recipe is None:
+            recipe = _recipe(plan, contender, mode, contender.model or label) if learns else None
+            if model.kind == "network" and recipe is None:
                 raise WeightsMissingError(
-                    f"{model} is a network without weights, so there is nothing to score as it is. "
+                    f"{model.name} is a network without weights, so there is nothing to score as it is. "
                     "Give a bundle's folder, or leave out --no-train."
                 )
-            found.append(Entry(name, model, kind, mode, data, recipe))
+            found.append(Entry(name, model, mode, data, recipe))
     return tuple(found)
-
-
-def kind_of(model: str) -> Kind:
-    """What a model is.
-
-    Raises:
-        UnknownNameError: No such model, and no such folder.
-    """
-    known = cards()
-    if model in known and known[model].family == "classical":
-        return "baseline"
-    if bundle_folder(model) is not None:
-        return "bundle"
-    if model in known or model in encoder_names() or model.startswith(tuple(f"{each}-" for each in WITH_ANY_ENCODER)):
-        return "network"
-    if "/" in model or Path(model).is_dir():
-        raise UnknownNameError(f"{model} is no bundle: there is no card.yaml in it.")
-    raise UnknownNameError.among("model", model, known)
 
 
 def _data(plan: EvaluationPlan, contender: Contender) -> LabelledSet:
@@ -116,24 +89,26 @@ def _data(plan: EvaluationPlan, contender: Contender) -> LabelledSet:
     return cropped(data, plan.crop_px) if plan.crop_px else data
 
 
-def _shown(data: LabelledSet, model: str, kind: Kind, bands: tuple[str, ...] | None) -> LabelledSet:
+def _shown(data: LabelledSet, model: ModelRef, bands: tuple[str, ...] | None) -> LabelledSet:
     """The data in the bands that a model reads."""
     if bands is not None:
         data = data.with_bands(bands)
-    if kind == "network":
+    if model.kind == "network":
         return data
-    card = Predictor.of(bundle_folder(model) or model).card
+    card = Predictor.of(model).card
     if missing := [band for band in card.bands if band not in data.bands]:
         raise BandMismatchError(
-            f"{model} reads {', '.join(card.bands)}, and {data.name} holds no {', '.join(missing)}. "
+            f"{model.name} reads {', '.join(card.bands)}, and {data.name} holds no {', '.join(missing)}. "
             "Leave that model out, or give other data."
         )
     if card.unit != data.unit:
-        raise BandMismatchError(f"{model} reads {card.unit}, and {data.name} is in {data.unit}. Leave that model out.")
+        raise BandMismatchError(
+            f"{model.name} reads {card.unit}, and {data.name} is in {data.unit}. Leave that model out."
+        )
     return data.with_bands(card.bands)
 
 
-def _recipe(plan: EvaluationPlan, contender: Contender, model: str, mode: str) -> Recipe:
+def _recipe(plan: EvaluationPlan, contender: Contender, mode: str, model: str) -> Recipe:
     values = merged(plan.recipe, contender.recipe)
     over = dict(MODES[mode])
     if mode == "lora" and values.get("lora"):

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg import __version__
+from geoseg.catalog.cards import CARD
 from geoseg.core.atomic import atomic_file
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import LabelledSet, Pair
@@ -46,14 +47,12 @@ from geoseg.evaluation.plan import EvaluationPlan, Protocol
 from geoseg.evaluation.predicting import Predicted, predict_pair
 from geoseg.evaluation.records import ChipRecord, Costs, FoldRecord, read_fold, write_record
 from geoseg.evaluation.train_test_overlap import learned_from
-from geoseg.models.bundle import CARD, WEIGHTS, sha256_of
 from geoseg.models.inference import Predictor
 from geoseg.models.network import resolve_device
 from geoseg.products.run_record import installed_versions
 from geoseg.training.crops import held
 from geoseg.training.finetune import RUN, finetune
 from geoseg.training.fingerprint import Started
-from geoseg.training.start import bundle_folder
 from geoseg.water.codes import Meaning
 
 RESULT, TRAINED = "result.json", "trained.json"
@@ -206,12 +205,11 @@ def _folds(plan: EvaluationPlan, protocol: Protocol, data: LabelledSet) -> tuple
 
 
 def _fingerprint(entry: Entry, fold: Fold, facts: dict[str, LabelFacts]) -> str:
-    folder = bundle_folder(entry.model)
-    start = sha256_of(folder / WEIGHTS) if folder else ""
+    start = entry.model.card.sha256 if entry.model.folder else ""
     recipe = entry.recipe.model_copy(update={"seed": fold.seed}).model_dump(mode="json") if entry.recipe else None
     # what a training starts from decides it as much as what is only scored
-    told = folder is not None or entry.recipe is None
-    card = Predictor.of(folder or entry.model).card.model_dump(mode="json") if told else None
+    told = entry.model.folder is not None or entry.recipe is None
+    card = entry.model.card.model_dump(mode="json") if told else None
 
     def seen(data: LabelledSet | None) -> list[object]:
         pairs = data.pairs if data else ()
@@ -266,13 +264,13 @@ def _do(task: Task, device: str, report: Report) -> FoldRecord:
         notes += trained["notes"]
         predictor = Predictor.of(task.folder, device)
     else:
-        predictor = Predictor.of(bundle_folder(entry.model) or entry.model, device)
+        predictor = Predictor.of(entry.model, device)
     chips, costs = _scored(task, predictor, trained, report)
     record = FoldRecord(
         fingerprint=task.fingerprint,
         label=entry.label,
         mode=entry.mode,
-        model=entry.model,
+        model=entry.model.name,
         data=entry.data.name,
         sensor=entry.data.sensor,
         bands=entry.data.bands,
@@ -348,8 +346,8 @@ def _write_stamp(folder: Path, stamp: dict[str, Any]) -> None:
 
 def _learned_from(task: Task) -> tuple[str, ...]:
     """Held-out images that a bundle knew before this evaluation, whether or not it learns more in it."""
-    folder = bundle_folder(task.entry.model)
-    return learned_from(Predictor.of(folder).card, (pair.id for pair in task.fold.test.pairs)) if folder else ()
+    model = task.entry.model
+    return learned_from(model.card, (pair.id for pair in task.fold.test.pairs)) if model.folder else ()
 
 
 def _scored(

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import torch
 import yaml
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from geoseg.catalog.cards import ModelCard
-from geoseg.catalog.records import record_text, safe_yaml
+from geoseg.catalog.cards import CARD, WEIGHTS, ModelCard, read_card
 from geoseg.core.atomic import apply_umask, writing
 from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UsageError
 from geoseg.models.network import NetworkModel
@@ -25,8 +23,6 @@ from geoseg.models.registry import build
 from geoseg.models.tensors import other_kind, unsound
 
 log = logging.getLogger(__name__)
-
-CARD, WEIGHTS = "card.yaml", "weights.safetensors"
 
 FEW = 3
 """Names listed in a message."""
@@ -84,25 +80,6 @@ def load_bundle(folder: Path | str, *, device: str = "cpu") -> NetworkModel:
     module.load_state_dict(weights, strict=True)
     log.info("%s: %d of %d tensors matched, sha256 %s", folder, len(weights), len(weights), card.sha256)
     return NetworkModel(module, card, device=device)
-
-
-def read_card(folder: Path) -> ModelCard:
-    """The card of a bundle.
-
-    Raises:
-        BundleError: Missing, malformed, or not a card.
-    """
-    path = folder / CARD
-    try:
-        return ModelCard.model_validate(safe_yaml(record_text(path, BundleError)))
-    except OSError:
-        raise BundleError(f"{folder} holds no {CARD} that can be read: it is no model bundle.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise BundleError(f"{path} is not plain YAML ({type(error).__name__}).") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BundleError(f"{path}: {where}: {first['msg']} ({error.error_count()} faults in all).") from None
 
 
 def read_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:

@@ -22,8 +22,8 @@ from geoseg.catalog.cards import BandStatistics, ModelCard
 from geoseg.catalog.sensors import sensor
 from geoseg.core.atomic import atomic_file
 from geoseg.errors import BadOptionError, ModelError
+from geoseg.models.create import load_model
 from geoseg.models.network import NetworkModel
-from geoseg.models.registry import load_model
 
 Format = Literal["onnx", "torchscript", "pt2"]
 CLOSE = 1e-4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -16,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
-from geoseg.errors import BadOptionError, BundleError
+from geoseg.errors import BadOptionError
+from geoseg.models.create import ModelRef, load_model, resolve_model
 from geoseg.models.input_checks import check_pixels
 from geoseg.models.protocol import ArrayModel, Chips, SceneAdaptive, SceneStatistics, SegmentationModel
-from geoseg.models.registry import load_model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,10 +100,8 @@ class Predictor:
     """How to get a model, and what was settled for this scene. Small, picklable and hashable.
 
     Attributes:
-        model: Name of a model, or a bundle's folder.
+        model: The model, resolved. A worker whose folder holds another bundle refuses it.
         device: ``auto``, ``cpu`` or ``cuda``.
-        fingerprint: sha256 of a bundle's card, which holds that of its weights; "" for a model by name. A worker whose
-            folder holds another bundle refuses it.
         prune: Level that a U-Net++ answers with; None: as its card says.
         precision: ``32``, or ``bf16``: a network's convolutions and matrix products in bfloat16.
         survey: Statistics of the whole scene that the model's threshold was chosen from; None: it chooses none.
@@ -113,9 +110,8 @@ class Predictor:
         latlon: Latitude and longitude of the scene's middle in degrees.
     """
 
-    model: str
+    model: ModelRef
     device: str = "cpu"
-    fingerprint: str = ""
     prune: int | None = None
     precision: Precision = "32"
     scene_statistics: SceneStatistics | None = None
@@ -125,19 +121,21 @@ class Predictor:
 
     @classmethod
     def of(
-        cls, model: str | Path, device: str = "cpu", *, prune: int | None = None, precision: Precision = "32"
+        cls,
+        model: str | Path | ModelRef,
+        device: str = "cpu",
+        *,
+        prune: int | None = None,
+        precision: Precision = "32",
     ) -> Predictor:
         """The predictor of a model by name, or of a bundle as it stands in its folder now.
 
         Raises:
-            ModelError: As :func:`geoseg.models.registry.load_model`, at once and not on a worker.
+            ModelError: As :func:`geoseg.models.create.load_model`, at once and not on a worker.
             UnknownNameError: No such model.
             BadOptionError: ``prune`` for a model without levels, or ``precision`` for one that is no network.
         """
-        predictor = cls(str(model), device, prune=prune, precision=precision)
-        if (Path(model) / "card.yaml").is_file():
-            folder = Path(model).resolve()
-            predictor = replace(predictor, model=str(folder), fingerprint=_fingerprint(folder))
+        predictor = cls(resolve_model(model), device, prune=prune, precision=precision)
         predictor.load()
         return predictor
 
@@ -244,11 +242,6 @@ class _Models:
             model = self.get(replace(predictor, scene_statistics=None))
             assert isinstance(model, SceneAdaptive)  # nothing else is ever surveyed
             return model.with_threshold(predictor.scene_statistics)
-        if predictor.fingerprint and _fingerprint(Path(predictor.model)) != predictor.fingerprint:
-            raise BundleError(
-                f"{predictor.model} holds another bundle here than where the map was started. "
-                "Give every worker the same folder."
-            )
         model = load_model(predictor.model, device=predictor.device)
         if predictor.prune is not None:
             _prune(model, predictor.prune)
@@ -289,11 +282,3 @@ def _prepare(model: NetworkModel, precision: Precision) -> None:
         model.module = InBfloat16(model.module)
     if model.device.type == "cuda":
         model.module = Graphed(model.module)
-
-
-def _fingerprint(folder: Path) -> str:
-    try:
-        with (folder / "card.yaml").open("rb") as card:
-            return hashlib.file_digest(card, "sha256").hexdigest()
-    except OSError:
-        raise BundleError(f"{folder} holds no card.yaml here: give every worker the bundle's folder.") from None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from geoseg.catalog.cards import ModelCard, cards, shipped
 from geoseg.catalog.encoders import encoder_facts
-from geoseg.errors import UnknownNameError
+from geoseg.models.create import resolve_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +34,20 @@ class Listed:
     title: str
 
 
-def listed() -> list[Listed]:
+def list_models() -> list[Listed]:
     """Every model, baselines first."""
     order = {"classical": 0, "cnn": 1, "foundation": 2}
     return sorted(map(_line, cards().values()), key=lambda line: (order[line.family], line.name))
 
 
-def described(name_or_folder: str) -> dict[str, Any]:
+def describe_model(name_or_folder: str) -> dict[str, Any]:
     """Everything known of one model, as plain JSON values.
 
     Raises:
         UnknownNameError: No such model, and no such bundle.
         BundleError: The folder's card cannot be read.
     """
-    if name_or_folder in cards():
-        return _described(cards()[name_or_folder])
-    if Path(name_or_folder).is_dir():
-        from geoseg.models.bundle import read_card
-
-        return _described(read_card(Path(name_or_folder)))
-    raise UnknownNameError.among("model", name_or_folder, cards())
-
-
-def _described(card: ModelCard) -> dict[str, Any]:
+    card = resolve_model(name_or_folder).card
     record = card.model_dump(mode="json", exclude_none=True)
     if card.family != "classical":
         record["parameters"] = _counted(card)

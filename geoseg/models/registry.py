@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from geoseg.catalog.cards import ModelCard, cards, shipped
+from geoseg.catalog.cards import ModelCard
 from geoseg.catalog.encoders import encoder_names
-from geoseg.errors import BadOptionError, GeosegError, UnknownNameError, WeightsMissingError
+from geoseg.errors import BadOptionError, GeosegError, UnknownNameError
 from geoseg.models.protocol import SegmentationModel
 
 if TYPE_CHECKING:
@@ -97,41 +96,6 @@ def build_baseline(card: ModelCard) -> SegmentationModel:
     _import(name, _baselines)
     model: SegmentationModel = _made(name, _baselines[name], card, **card.architecture.options)
     return model
-
-
-def load_model(name_or_folder: str | Path, *, device: str = "cpu") -> SegmentationModel:
-    """A model that is ready to be asked.
-
-    Args:
-        name_or_folder: Name of a model card, or a bundle folder.
-        device: Where a network computes: ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for a GPU where there is one.
-
-    Raises:
-        UnknownNameError: No such model, and no such folder.
-        WeightsMissingError: A network is known by that name, its weights are not here.
-        BundleError: The folder is no bundle.
-        CheckpointMismatchError: Its weights are not its network's.
-    """
-    known, name = cards(), str(name_or_folder)
-    if name in known:
-        card = known[name]
-        if card.family == "classical":
-            return build_baseline(card)
-        if folder := shipped(name):
-            from geoseg.models.bundle import load_bundle
-
-            return load_bundle(folder, device=device)
-        raise WeightsMissingError(
-            f"The weights of {name} are not here. {card.weights_from or 'None are published.'} "
-            f"`geoseg finetune --model {name} --data ... --out FOLDER` trains it; give that folder as --model."
-        )
-    if not Path(name_or_folder).is_dir():
-        if {"/", "\\"} & set(name):
-            raise UnknownNameError(f"There is no folder {name}. A bundle holds card.yaml and weights.safetensors.")
-        raise UnknownNameError.among("model", name, known)
-    from geoseg.models.bundle import load_bundle
-
-    return load_bundle(Path(name_or_folder), device=device)
 
 
 def _import(architecture: str, registered: dict[str, Any]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.catalog.cards import shipped
+from geoseg.catalog.cards import WEIGHTS
 from geoseg.catalog.encoders import encoder_facts, encoder_names
 from geoseg.errors import WeightsMissingError
-from geoseg.models.registry import load_model
+from geoseg.models.create import load_model, resolve_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +45,20 @@ def verify(name_or_folder: str | Path) -> Verified:
         BundleError: A file is missing or damaged.
         CheckpointMismatchError: The weights are not the network's.
     """
-    name = str(name_or_folder)
-    if name in encoder_names():
-        return _verify_encoder(name)
-    model = load_model(name_or_folder)
-    if model.card.family == "classical":
-        raise WeightsMissingError(f"{name} is a formula: it has no weights to verify.")
-    from geoseg.models.bundle import WEIGHTS
+    ref = resolve_model(name_or_folder)
+    if ref.is_shipped and ref.name in encoder_names():
+        return _verify_encoder(ref.name)
+    if ref.kind == "baseline":
+        raise WeightsMissingError(f"{ref.name} is a formula: it has no weights to verify.")
+    model = load_model(ref)
     from geoseg.models.network import NetworkModel
 
     assert isinstance(model, NetworkModel)  # every bundle is one
+    assert ref.folder is not None
     count = len(model.module.state_dict())
     return Verified(
         name=model.card.name,
-        path=(shipped(name) or Path(name_or_folder)) / WEIGHTS,
+        path=ref.folder / WEIGHTS,
         sha256=str(model.card.sha256),
         published=True,
         matched=count,

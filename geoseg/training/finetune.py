@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from geoseg.catalog.cards import ModelCard
+from geoseg.catalog.cards import CARD, ModelCard
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import OutputExistsError
-from geoseg.models.bundle import CARD, save_bundle
+from geoseg.models.bundle import save_bundle
+from geoseg.models.create import resolve_model
 from geoseg.models.network import resolve_device
 from geoseg.training.crops import LabelMap
 from geoseg.training.fingerprint import Started
@@ -94,6 +95,7 @@ def finetune(
         OutputError: ``out`` cannot be written.
     """
     out, device = Path(out), str(resolve_device(device))
+    resolve_model(recipe.model)  # an unknown model is refused before every label is read
     recipe = recipe.for_unit(data.unit)
     halves = split_off(data, recipe, validation)
     labels = LabelMap.of(halves.training, report)

@@ -11,11 +11,10 @@ from typing import Any
 from geoseg.core.atomic import atomic_file, writing
 from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import ResumeError
-from geoseg.models.bundle import CARD, WEIGHTS, sha256_of
+from geoseg.models.create import resolve_model
 from geoseg.training.crops import LabelMap
 from geoseg.training.recipe import Recipe
 from geoseg.training.split import Halves
-from geoseg.training.start import bundle_folder
 
 FILE = "started.json"
 
@@ -28,7 +27,7 @@ class Started:
         recipe: Everything that shapes it.
         data_sha256: Over the ids, sizes and bands of what it sees, in order, and over what it learns from: how many
             pixels are labelled as what in each cell of 16 pixels.
-        start_sha256: Of the card and the weights of the bundle it starts from, or "".
+        start_sha256: Fingerprint of the bundle it starts from, or "".
         devices: How many compute: each has chips of its own.
     """
 
@@ -40,12 +39,12 @@ class Started:
     @classmethod
     def of(cls, halves: Halves, recipe: Recipe, labels: LabelMap, devices: int = 1) -> Started:
         """What this run is started with."""
-        folder = bundle_folder(recipe.model)
+        model = resolve_model(recipe.model)
         seen = json.dumps([_seen(halves.training), _seen(halves.validation)])
         digest = hashlib.sha256(seen.encode())
         for cells in labels.cells:
             digest.update(cells.tobytes())
-        start = f"{sha256_of(folder / CARD)} {sha256_of(folder / WEIGHTS)}" if folder else ""
+        start = model.fingerprint if model.folder else ""
         return cls(recipe.model_dump(mode="json"), digest.hexdigest(), start, devices)
 
     @classmethod

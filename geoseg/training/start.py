@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 from torch import nn
 
-from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation, cards, shipped
+from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation
 from geoseg.catalog.encoders import encoder_facts, encoder_names
 from geoseg.datasets.pair import LabelledSet
-from geoseg.errors import BadOptionError, BandMismatchError, UnknownNameError, WeightsMissingError
-from geoseg.models.bundle import CARD, build_from, load_bundle
+from geoseg.errors import BadOptionError, BandMismatchError, WeightsMissingError
+from geoseg.models.bundle import build_from
 from geoseg.models.checkpoints.fetch import cached_weights
 from geoseg.models.checkpoints.loading import load_encoder
+from geoseg.models.create import ModelRef, load_model, resolve_model
 from geoseg.models.foundation.card import encoder_card
 from geoseg.models.input_checks import check_unit
-from geoseg.models.registry import WITH_ANY_ENCODER
+from geoseg.models.network import NetworkModel
 from geoseg.training.crops import held
 from geoseg.training.recipe import Recipe
 
@@ -50,26 +50,22 @@ def starting_point(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Mod
         InputRangeError: Images that are not in the unit they are said to be in.
         ModelError: A bundle or a checkpoint that does not hold.
     """
-    if folder := bundle_folder(recipe.model):
+    model = resolve_model(recipe.model)
+    if model.folder:
         for pair in data.pairs[:: max(1, len(data.pairs) // LOOKED_AT)]:
             check_unit(held.read(pair)[0], data.unit, f"{pair.id} of {data.name}")
-        return _from_bundle(recipe, data, folder, name)
-    if recipe.model in encoder_names():
-        return _on_encoder(recipe, data, name)
-    return _fresh(recipe, data, name)
+        return _from_bundle(recipe, data, model, name)
+    if model.name in encoder_names():
+        return _on_encoder(recipe, data, model.name, name)
+    return _fresh(recipe, data, model, name)
 
 
-def bundle_folder(model: str) -> Path | None:
-    """The folder of a trained bundle, a person's own or one that comes with geoseg; None: a network by name."""
-    if model in cards():
-        return shipped(model)
-    return Path(model) if (Path(model) / CARD).is_file() else None
-
-
-def _from_bundle(recipe: Recipe, data: LabelledSet, folder: Path, name: str) -> tuple[nn.Module, ModelCard]:
+def _from_bundle(recipe: Recipe, data: LabelledSet, ref: ModelRef, name: str) -> tuple[nn.Module, ModelCard]:
+    folder = ref.name
     if recipe.options:
         raise BadOptionError(f"{folder} is a trained bundle, whose network is given: leave out {recipe.options}.")
-    model = load_bundle(folder)
+    model = load_model(ref)
+    assert isinstance(model, NetworkModel)  # every bundle is one
     card = model.card
     if card.bands != data.bands or card.unit != data.unit:
         raise BandMismatchError(
@@ -88,19 +84,19 @@ def _from_bundle(recipe: Recipe, data: LabelledSet, folder: Path, name: str) -> 
     return model.module, card.model_copy(update=update | {"scores": {}, "training": None})
 
 
-def _on_encoder(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module, ModelCard]:
-    family, variant = encoder_facts(recipe.model)
+def _on_encoder(recipe: Recipe, data: LabelledSet, encoder: str, name: str) -> tuple[nn.Module, ModelCard]:
+    family, variant = encoder_facts(encoder)
     fresh = recipe.from_scratch or variant.file is None
-    weights = None if fresh else cached_weights(recipe.model)
+    weights = None if fresh else cached_weights(encoder)
     if not fresh and weights is None:
         raise WeightsMissingError(
-            f"The published weights of {recipe.model} are not here. Run `geoseg models fetch {recipe.model}`, "
+            f"The published weights of {encoder} are not here. Run `geoseg models fetch {encoder}`, "
             "or add --from-scratch to start it with random ones."
         )
     radar = recipe.radar or fresh
     gsd = gsd_of(data)
     card = encoder_card(
-        recipe.model,
+        encoder,
         sensor=data.sensor,
         bands=data.bands,
         classes=_outputs(data),
@@ -110,20 +106,20 @@ def _on_encoder(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module
         options={**({"gsd_m": gsd} if gsd else {}), **recipe.options},
     )
     if card.unit != data.unit:
-        raise BandMismatchError(f"{recipe.model} reads {data.sensor} in {card.unit}, {data.name} is in {data.unit}.")
+        raise BandMismatchError(f"{encoder} reads {data.sensor} in {card.unit}, {data.name} is in {data.unit}.")
     card = _told(card, recipe, data, name)
     module = _built(card)
     if weights is not None:
         sensor, bands = data.sensor, data.bands
-        loaded = load_encoder(module.encoder, recipe.model, weights, sensor=sensor, bands=bands, radar=radar)  # type: ignore[arg-type]
+        loaded = load_encoder(module.encoder, encoder, weights, sensor=sensor, bands=bands, radar=radar)  # type: ignore[arg-type]
         card = card.model_copy(update={"limits": (*card.limits, *loaded.notes)})
     return module, card
 
 
-def _fresh(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Module, ModelCard]:
-    template = _template(recipe.model)
+def _fresh(recipe: Recipe, data: LabelledSet, model: ModelRef, name: str) -> tuple[nn.Module, ModelCard]:
+    template = model.card
     if template.family == "classical":
-        raise BadOptionError(f"{recipe.model} is a baseline: it has nothing to learn. Choose a network.")
+        raise BadOptionError(f"{model.name} is a baseline: it has nothing to learn. Choose a network.")
     options = {**template.architecture.options, **recipe.options}
     card = template.model_copy(
         update={
@@ -175,20 +171,6 @@ def _told(card: ModelCard, recipe: Recipe, data: LabelledSet, name: str) -> Mode
         "parameters_m": None,
     }
     return card.model_copy(update=changes)
-
-
-def _template(name: str) -> ModelCard:
-    """The card of a network by name, ``unetplusplus-resnet18`` included."""
-    known = cards()
-    if name in known:
-        return known[name]
-    for architecture in WITH_ANY_ENCODER:
-        if name.startswith(f"{architecture}-"):
-            encoder = name.removeprefix(f"{architecture}-")
-            like = next(card for card in known.values() if card.architecture.name == architecture)
-            options = {**like.architecture.options, "encoder": encoder}
-            return like.model_copy(update={"architecture": Architecture(name=architecture, options=options)})
-    raise UnknownNameError.among("model", name, known)
 
 
 def measured(data: LabelledSet, scale: float = 1.0) -> dict[str, BandStatistics]:

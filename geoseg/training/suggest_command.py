@@ -33,7 +33,8 @@ def map_command(folder: Path, data: LabelledSet, sources: Sequence[Source]) -> s
         data: What it learned from.
         sources: Where that came from.
     """
-    words = ["geoseg", "map", "--model", str(folder), "--sensor", data.sensor]
+    model = str(folder) if len(folder.parts) > 1 else f"./{folder}"  # a bare name may be a model of geoseg's, too
+    words = ["geoseg", "map", "--model", model, "--sensor", data.sensor]
     catalogs = {scene for source in sources for scene in source.scenes}
     drawn = bool(sources) and all(source.labels is not None for source in sources)
     pair = data.pairs[0] if drawn and len(catalogs) == 1 else None  # of several, nobody knows which one shows it

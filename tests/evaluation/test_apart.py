@@ -25,6 +25,7 @@ from geoseg.evaluation.held_out import file_stem
 from geoseg.evaluation.protocol import Task, _trained
 from geoseg.evaluation.records import read_fold
 from geoseg.models.bundle import sha256_of
+from geoseg.models.create import resolve_model
 from geoseg.training.recipe import Recipe
 
 
@@ -100,7 +101,7 @@ def test_a_network_of_another_fold_is_never_taken_for_this_ones(loro, tmp_path):
     image, mask = scene(1)
     pair = Pair("p", "r", "", da.from_array(image, name=False), da.from_array(mask, name=False))
     data = LabelledSet("made", (pair,), ("vv", "vh"), "dB", "s1", ("dry", "water"), "water")
-    entry = Entry("unet", "unet", "network", "", data, Recipe(model="unet"))
+    entry = Entry("unet", resolve_model("unet"), "", data, Recipe(model="unet"))
     own = json.loads((folder / "trained.json").read_text())
     assert _trained(Task(entry, Fold("Kano", data, data), folder, own["fingerprint"]), "cpu", silent) == own
     with pytest.raises(OutputExistsError, match="done with other data, models or settings"):

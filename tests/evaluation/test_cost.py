@@ -8,8 +8,8 @@ from torch import nn
 
 from geoseg.catalog.cards import Architecture, ModelCard
 from geoseg.evaluation.cost import peak_memory, size_of
+from geoseg.models.create import load_model
 from geoseg.models.network import NetworkModel
-from geoseg.models.registry import load_model
 
 CARD = ModelCard(
     name="one",

@@ -284,14 +284,14 @@ def test_the_building_papers_configuration_runs_as_it_is_but_smaller(tmp_path):
 @pytest.mark.parametrize("name", PAPERS)
 def test_every_papers_configuration_names_what_there_is(name):
     from geoseg.catalog.datasets import dataset
-    from geoseg.evaluation.contenders import kind_of
+    from geoseg.models.create import resolve_model
     from geoseg.training.plan import merged, recipe_of
 
     plan = read_evaluation(Path("papers") / Path(name).stem)
     assert plan.models
     for label, contender in plan.models.items():
         model = contender.model or label
-        if kind_of(model) == "network":
+        if resolve_model(model).kind == "network":
             recipe_of({**merged(plan.recipe, contender.recipe), "model": model})
     for source in plan.sources:
         bands = dataset(source.data).bands

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.catalog.cards import BEFORE, ModelCard, cards, shipped
+from geoseg.catalog.cards import BEFORE, WEIGHTS, ModelCard, cards, shipped
 from geoseg.catalog.records import LARGEST_RECORD, load_record
 from geoseg.catalog.sensors import sensor, sensors
 from geoseg.cli.main import run
 from geoseg.errors import BadRecordError
-from geoseg.models.bundle import WEIGHTS, sha256_of
+from geoseg.models.bundle import sha256_of
+from geoseg.models.create import load_model
 from geoseg.models.inference import Predictor
-from geoseg.models.registry import MODULES, load_model
+from geoseg.models.registry import MODULES
 
 NAMES = sorted(cards())
 FIXED_BANDS = [name for name in NAMES if cards()[name].family != "cnn"]

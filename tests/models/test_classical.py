@@ -17,9 +17,9 @@ from geoseg.errors import BandMismatchError, InputRangeError
 from geoseg.models.classical.bimodal import BINS, CENTRES, Mixture, histogram, otsu_split
 from geoseg.models.classical.otsu import TileVotes
 from geoseg.models.classical.speckle import multilook
+from geoseg.models.create import load_model
 from geoseg.models.inference import Predictor, water_probability
 from geoseg.models.protocol import Chips, SceneAdaptive, SegmentationModel
-from geoseg.models.registry import load_model
 
 CLASSICAL = sorted(name for name, each in cards().items() if each.family == "classical")
 

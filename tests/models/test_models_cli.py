@@ -8,11 +8,11 @@ import json
 import pytest
 import torch
 
-import geoseg.models
+import geoseg.models.create
 from geoseg.catalog.cards import Architecture, ModelCard, cards
 from geoseg.cli.main import run
 from geoseg.errors import UnknownNameError
-from geoseg.models import segmentation
+from geoseg.models import create_model
 from geoseg.models.bundle import save_bundle
 from geoseg.models.registry import build
 
@@ -113,14 +113,14 @@ def test_export_writes_a_file(capsys, bundle, tmp_path):
 
 
 def test_the_python_door_does_what_its_docstring_says():
-    results = doctest.testmod(geoseg.models)
+    results = doctest.testmod(geoseg.models.create)
     assert results.attempted >= 4
     assert results.failed == 0
 
 
 def test_the_python_door_takes_any_encoder_and_offers_the_nearest_name():
-    network = segmentation("unetplusplus-resnet18", bands=2, classes=3).eval()
+    network = create_model("unetplusplus-resnet18", bands=2, classes=3).eval()
     with torch.inference_mode():
         assert network(torch.zeros(1, 2, 32, 32)).shape == (1, 3, 32, 32)
     with pytest.raises(UnknownNameError, match="unet"):
-        segmentation("unett")
+        create_model("unett")

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 from safetensors.torch import load_file
 
+from geoseg.catalog.cards import WEIGHTS
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
-from geoseg.models.bundle import WEIGHTS
 from geoseg.training.recipe import Recipe
 
 WATER_DB, LAND_DB = -20.0, -9.0

@@ -9,6 +9,7 @@ import pytest
 import torch
 from little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of, write_folder
 
+from geoseg.catalog.cards import WEIGHTS
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import (
     BadOptionError,
@@ -19,8 +20,7 @@ from geoseg.errors import (
     UnknownNameError,
     WeightsMissingError,
 )
-from geoseg.models.bundle import WEIGHTS
-from geoseg.models.registry import load_model
+from geoseg.models.create import load_model
 from geoseg.training.finetune import finetune
 from geoseg.training.plan import Plan
 from geoseg.training.run import run_plan

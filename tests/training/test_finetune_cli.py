@@ -20,8 +20,8 @@ from little_sets import same_weights, write_folder
 from rasterio.features import shapes
 from shapely.geometry import shape
 
+from geoseg.catalog.cards import CARD, WEIGHTS
 from geoseg.cli.main import run
-from geoseg.models.bundle import CARD, WEIGHTS
 from geoseg.training.loop import Told
 
 PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")

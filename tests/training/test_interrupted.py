@@ -14,9 +14,9 @@ from filelock import FileLock
 from little_sets import little_set, pair, recipe, same_weights, scene, set_of, write_folder
 from rasterio.transform import from_origin
 
+from geoseg.catalog.cards import CARD
 from geoseg.core.progress import Progress
 from geoseg.errors import BadLabelsError, BandMismatchError, InputRangeError, OutputExistsError, ResumeError
-from geoseg.models.bundle import CARD
 from geoseg.training import finetune as whole
 from geoseg.training.finetune import RUN, finetune
 from geoseg.training.lock import LOCK, alone_in

@@ -13,12 +13,12 @@ import pytest
 import torch
 from little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of
 
+from geoseg.catalog.cards import WEIGHTS
 from geoseg.core.progress import Progress
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import NotTrainableError, OutputNotWritableError, ResumeError
-from geoseg.models.bundle import WEIGHTS
+from geoseg.models.create import load_model
 from geoseg.models.network import affine_of
-from geoseg.models.registry import load_model
 from geoseg.training.crops import Tiles
 from geoseg.training.finetune import finetune
 from geoseg.training.learner import SCORE, iou_of, rate_at

@@ -7,9 +7,10 @@ import torch
 from little_sets import little_set, recipe
 from safetensors.torch import load_file
 
+from geoseg.catalog.cards import WEIGHTS
 from geoseg.errors import BadOptionError
-from geoseg.models.bundle import WEIGHTS, build_from
-from geoseg.models.registry import load_model
+from geoseg.models.bundle import build_from
+from geoseg.models.create import load_model
 from geoseg.training.finetune import finetune
 from geoseg.training.lora import add_adapters, merge_adapters
 from geoseg.training.start import starting_point

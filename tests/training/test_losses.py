@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadOptionError, InputRangeError, UnknownNameError
-from geoseg.models import segmentation
+from geoseg.models import create_model
 from geoseg.training.losses.build import LOSSES, SOFT, build_loss
 from geoseg.training.losses.deep import deep_supervision
 
@@ -329,7 +329,7 @@ def test_it_moves_with_the_network_and_stays_out_of_its_checkpoint():
 
 
 def test_deep_supervision_reaches_every_head_with_a_weight():
-    network = segmentation("unetplusplus-efficientnet-b0", bands=2)
+    network = create_model("unetplusplus-efficientnet-b0", bands=2)
     sides = network.side_outputs(torch.randn(2, 2, 32, 32))
     target = torch.randint(UNLABELLED, 2, (2, 32, 32))
     loss = build_loss("bce+dice", classes=1)

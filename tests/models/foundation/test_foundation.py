@@ -16,10 +16,11 @@ from geoseg.catalog.encoders import encoder_families, encoder_names
 from geoseg.catalog.sensors import sensors
 from geoseg.errors import BandMismatchError, CheckpointMismatchError, InputRangeError, WeightsMissingError
 from geoseg.models.bundle import build_from, load_bundle, save_bundle
+from geoseg.models.create import load_model
 from geoseg.models.foundation.card import encoder_card
 from geoseg.models.network import NetworkModel
 from geoseg.models.protocol import Chips
-from geoseg.models.registry import MODULES, load_model
+from geoseg.models.registry import MODULES
 
 BANDS = ("red", "green", "blue", "nir")
 SMALL = {"clay-v1.5-tiny": "pixelshuffle", "prithvi-eo-v2-tiny-tl": "upernet", "dofa-v2-base": "linear"}
