@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from geoseg.core.request import BBox
+from geoseg.core.area import BBox
 from geoseg.errors import AreaTooLargeError, BadAreaError, BadOptionError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from geoseg.core.request import BBox
+from geoseg.core.area import BBox
 
 PASS_GAP = timedelta(minutes=10)
 """Scenes of one platform closer in time than this were taken in one pass: neighbouring granules of one swath."""

@@ -19,8 +19,9 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.core.area import Area, check_bbox
 from geoseg.core.grid import output_grid
-from geoseg.core.request import Area, Dates, check_bbox
+from geoseg.core.request import Dates
 from geoseg.core.scene import Found, Scene, passes
 from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of, place_words, shape_of
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair, Place

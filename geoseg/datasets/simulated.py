@@ -16,9 +16,10 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.core.area import Area
 from geoseg.core.atomic import atomic_folder, cache_folder
 from geoseg.core.progress import Progress, Report, silent
-from geoseg.core.request import Area, Dates
+from geoseg.core.request import Dates
 from geoseg.core.scene import Scene
 from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of
 from geoseg.datasets.pair import LabelledSet, Pair, Place

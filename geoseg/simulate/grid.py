@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from affine import Affine
 
-    from geoseg.core.request import BBox
+    from geoseg.core.area import BBox
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint8]

@@ -11,7 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from shapely.geometry import LineString, Point, box
 
-from geoseg.core.request import Area, Dates, Request
+from geoseg.core.area import Area
+from geoseg.core.request import Dates, Request
 from geoseg.errors import BadAreaError, BadDateError, BadOptionError
 
 

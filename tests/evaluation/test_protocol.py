@@ -15,8 +15,9 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 from sklearn.metrics import confusion_matrix
 
+from geoseg.core.area import Area
 from geoseg.core.progress import silent
-from geoseg.core.request import Area, Dates
+from geoseg.core.request import Dates
 from geoseg.datasets.pair import Pair, Place
 from geoseg.evaluation.held_out import file_stem, read_mask, write_held_out
 from geoseg.evaluation.predicting import plan_of, predict_pair

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
 from geoseg.catalog.cards import Architecture, ModelCard
+from geoseg.core.area import Area
 from geoseg.core.grid import output_grid
 from geoseg.core.progress import silent
-from geoseg.core.request import Area, Dates
+from geoseg.core.request import Dates
 from geoseg.inference.dask_executor import DaskExecutor, local_cluster
 from geoseg.inference.job import InferenceJob, ModelInput
 from geoseg.inference.local import LocalExecutor

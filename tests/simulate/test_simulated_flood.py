@@ -16,7 +16,8 @@ from hypothesis.extra.numpy import arrays
 from rio_cogeo import cog_validate
 from scipy.ndimage import label
 
-from geoseg.core.request import Area, Dates, Request
+from geoseg.core.area import Area
+from geoseg.core.request import Dates, Request
 from geoseg.errors import MissingBandError, UnknownNameError
 from geoseg.pipeline import map_flood
 from geoseg.simulate import ensure, region, regions

@@ -16,7 +16,7 @@ from shapely.geometry import Point, Polygon, box, mapping
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import unary_union
 
-from geoseg.core.request import BBox
+from geoseg.core.area import BBox
 from geoseg.errors import NotIngestibleError
 
 FEWEST_PIECES = 4

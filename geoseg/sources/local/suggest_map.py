@@ -9,8 +9,9 @@ from pathlib import Path
 
 from geoseg.catalog.cards import card
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.core.area import BBox
 from geoseg.core.grid import output_grid
-from geoseg.core.request import BBox, Request
+from geoseg.core.request import Request
 from geoseg.errors import GeosegError
 from geoseg.sources.local.item import OBSERVED, Item
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from geoseg.catalog.collections import Collection, PlanetData, Refused, StacApi, collection, collections
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.catalog.sensors import sensors
-from geoseg.core.request import Area, BBox, Dates
+from geoseg.core.area import Area, BBox
+from geoseg.core.request import Dates
 from geoseg.core.scene import Found, RejectedScene, Scene
 from geoseg.errors import BadOptionError, CatalogError, GeosegError, NoScenesError, SearchFailedError
 from geoseg.sources.search.catalog_location import Place, names, place_of

@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from geoseg.core.request import Area, BBox
+from geoseg.core.area import Area, BBox
 from geoseg.core.scene import Scene
 
 if TYPE_CHECKING:

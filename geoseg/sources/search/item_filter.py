@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from geoseg.catalog.collections import Collection, Refused, collection
-from geoseg.core.request import BBox
+from geoseg.core.area import BBox
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.errors import UnsafeHrefError
 from geoseg.sources.search.footprint import area_shape, footprint_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from geoseg.core.request import Area, Dates
+from geoseg.core.area import Area
+from geoseg.core.request import Dates
 from geoseg.errors import AreaTooLargeError
 from geoseg.sources.search.source_policy import Trust
 

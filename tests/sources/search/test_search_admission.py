@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stac_samples import item, square, with_href
 
-from geoseg.core.request import Area, Dates
+from geoseg.core.area import Area
+from geoseg.core.request import Dates
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.sources.search.footprint import coverage_pct
 from geoseg.sources.search.item_filter import Gate

@@ -10,7 +10,8 @@ from stac_samples import item, with_href
 
 import geoseg.sources.search.web as web
 from geoseg.catalog.collections import collections
-from geoseg.core.request import Area, Dates
+from geoseg.core.area import Area
+from geoseg.core.request import Dates
 from geoseg.errors import AreaTooLargeError, NoScenesError, SearchFailedError
 from geoseg.sources.search import find_scenes
 from geoseg.sources.search.api import search_link

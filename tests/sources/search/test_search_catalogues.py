@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from stac_samples import item, with_href, write_list
 
+from geoseg.core.area import Area
 from geoseg.core.atomic import cache_folder
-from geoseg.core.request import Area, Dates
+from geoseg.core.request import Dates
 from geoseg.errors import (
     AreaTooLargeError,
     BadOptionError,

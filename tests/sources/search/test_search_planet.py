@@ -8,7 +8,8 @@ import pytest
 from planet.specs import PRODUCT_BUNDLES
 
 from geoseg.catalog.collections import collections
-from geoseg.core.request import Area, Dates
+from geoseg.core.area import Area
+from geoseg.core.request import Dates
 from geoseg.core.scene import Scene
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError, SearchFailedError
 from geoseg.sources.local.add import add

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from geoseg.catalog.collections import Refused, collection
-from geoseg.core.request import Area
+from geoseg.core.area import Area
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.errors import SearchFailedError
 from geoseg.sources.planet.data_api import stac_item

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stac_samples import with_href
 
-from geoseg.core.request import Area, Dates
+from geoseg.core.area import Area
+from geoseg.core.request import Dates
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.errors import SearchFailedError, UnsafeHrefError
 from geoseg.sources.search import source_policy as gate
