@@ -246,9 +246,10 @@ def _check_sensor(request: Request, card: ModelCard) -> None:
     if request.sensor not in card.sensors:
         reads = " and ".join(card.sensors)
         raise BandMismatchError(f"Model {card.name} reads {reads}, not {request.sensor}. Choose another --model.")
-    if card.meaning == "building" and (request.reference_water or request.before):
+    if not card.meaning.is_water and (request.reference_water or request.before):
         raise BadOptionError(
-            f"Model {card.name} maps buildings, which neither --reference-water nor --before tells anything about."
+            f"--reference-water and --before apply to models of water; {card.name} maps {card.meaning.title.lower()}. "
+            "Leave them out."
         )
 
 

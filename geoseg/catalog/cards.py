@@ -15,6 +15,7 @@ from geoseg.errors import BundleError
 
 CARD, WEIGHTS = "card.yaml", "weights.safetensors"
 """The files of a bundle."""
+from geoseg.catalog.target import WATER, Target
 
 BEFORE = "before."
 """Prefix of a band that is read from imagery before the flood (``before.vv``)."""
@@ -121,7 +122,7 @@ class ModelCard(Record):
         unit: Unit of its input.
         normalisation: Applied from here and nowhere else.
         classes: Names of the output classes; one name: the class that a sigmoid speaks of.
-        meaning: What class 1 is: open ``water``, ``flood`` alone (change models, flood-only labels), or ``building``.
+        meaning: Target class: open ``water``, ``flood`` alone (change models, flood-only labels), or ``building``.
         threshold_pct: Probability (rounded per cent) from which a pixel is class 1.
         calibrated: Probabilities may be read as such; False: a score that grows with certainty.
         chip_px: Side of the square it reads at once. None: pixel by pixel, any size.
@@ -148,7 +149,7 @@ class ModelCard(Record):
     unit: Unit
     normalisation: Normalisation = Normalisation()
     classes: tuple[str, ...] = Field(default=("water",), min_length=1)
-    meaning: Literal["water", "flood", "building"] = "water"
+    meaning: Target = WATER
     threshold_pct: int = Field(default=50, ge=1, le=100)
     calibrated: bool = False
     chip_px: int | None = Field(default=None, ge=1)

@@ -11,9 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from geoseg.catalog.cards import BEFORE
 from geoseg.catalog.records import Record, load_folder, pick
 from geoseg.catalog.sensors import Unit
-
-CLASSES = {"water": ("dry", "water"), "flood": ("dry", "flood"), "building": ("other", "building")}
-"""The two classes of each meaning: index 0 is the background."""
+from geoseg.catalog.target import Target
 
 MOST_CLASSES = 255
 """A map's codes are bytes, and 255 is not observed."""
@@ -129,7 +127,7 @@ class DatasetRecord(Record):
         sensor: Sensor record; several joined by ``+``; ``unknown`` where nobody says.
         unit: Of the pixels, once scaled.
         classes: Name of each class; index 0 is the background.
-        meaning: What class 1 is.
+        meaning: Target class of class 1.
         gsd_m: Ground sampling in metres. None: the file's own, where it has one.
         licence: As stated where the data come from.
         origin: Whom to cite.
@@ -151,7 +149,7 @@ class DatasetRecord(Record):
     sensor: str
     unit: Unit
     classes: tuple[str, ...] = Field(min_length=2, max_length=MOST_CLASSES)
-    meaning: Literal["water", "flood", "building"]
+    meaning: Target
     gsd_m: float | None = Field(default=None, gt=0)
     licence: str
     origin: tuple[str, ...] = ()

@@ -7,15 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import yaml
 
-from geoseg.catalog.datasets import CLASSES, DatasetRecord, ImagePart, PathRule, RasterLabel, dataset, datasets
+from geoseg.catalog.datasets import DatasetRecord, ImagePart, PathRule, RasterLabel, dataset, datasets
 from geoseg.catalog.records import Record, load_record, record_text, safe_yaml
 from geoseg.catalog.sensors import Unit
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.catalog.target import WATER, TargetClass, target_class
 from geoseg.datasets.files import open_files
 from geoseg.datasets.matching import below, files_below, match
 from geoseg.datasets.pair import LabelledSet
@@ -32,8 +32,6 @@ IMAGES = "(?i:images?|imgs?)"
 MASKS = "(?i:masks?|labels?|lbl|gt)"
 SUFFIX = r"(?i:tiff?|png|jpe?g|webp|jp2|bmp)"
 SPLITS = "train|valid|val|test"
-
-Meaning = Literal["water", "flood", "building"]
 
 
 class DatasetFile(DatasetRecord):
@@ -65,7 +63,7 @@ class _Plain:
     sensor: str | None
     bands: tuple[str, ...] | None
     unit: Unit | None
-    meaning: Meaning
+    meaning: TargetClass
     scale: float | None
 
     @property
@@ -88,7 +86,7 @@ def open_data(
     sensor: str | None = None,
     bands: Sequence[str] | None = None,
     unit: Unit | None = None,
-    meaning: Meaning = "water",
+    meaning: TargetClass | str = WATER,
     scale: float | None = None,
 ) -> LabelledSet:
     """A labelled set, its pixels unread.
@@ -100,7 +98,7 @@ def open_data(
         sensor: Of a plain folder of images and masks, which nothing else describes. Likewise:
         bands: Each band of the images, in order; "" for one that is not used.
         unit: Of the pixels, once scaled.
-        meaning: What 1 stands for in the masks (0 is the background, -1 unlabelled).
+        meaning: Target class of value 1 in the masks (0 is the background, -1 unlabelled), or its name.
         scale: Physical value = number x scale. None: 1, or 1/255 for unitless images of 8 bit.
 
     Returns:
@@ -113,7 +111,7 @@ def open_data(
         BadRecordError: A description that does not hold.
         SceneUnreadableError: A file whose header cannot be read.
     """
-    plain = _Plain(sensor, tuple(bands) if bands is not None else None, unit, meaning, scale)
+    plain = _Plain(sensor, tuple(bands) if bands is not None else None, unit, target_class(meaning), scale)
     path = Path(data)
     if str(data) in datasets():
         plain.check_untold(f"{data} is a known data set")
@@ -219,7 +217,7 @@ def _plain_record(
         title=f"{root.absolute().name}, a folder of images and masks",
         sensor=plain.sensor,
         unit=plain.unit,
-        classes=CLASSES[plain.meaning],
+        classes=plain.meaning.classes,
         meaning=plain.meaning,
         licence="not stated",
         images=(ImagePart(paths=images, bands=plain.bands, scale=_scale(dtype, plain.unit, plain.scale, root)),),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.sensors import Unit
+from geoseg.catalog.target import TargetClass
 from geoseg.errors import BandMismatchError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class LabelledSet:
         unit: Of the pixels.
         sensor: That took them.
         classes: Name of each class; two: the background and what is looked for.
-        meaning: What class 1 is: open ``water``, ``flood`` alone, or ``building``.
+        meaning: Target class of class 1.
         sources: A line per origin, with its licence: what a model card will say.
         simulated: The imagery is of a place that does not exist.
         notes: What a person should know before believing what is learnt from it.
@@ -103,7 +104,7 @@ class LabelledSet:
     unit: Unit
     sensor: str
     classes: tuple[str, ...]
-    meaning: Literal["water", "flood", "building"]
+    meaning: TargetClass
     sources: tuple[str, ...] = ()
     simulated: bool = False
     notes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.catalog.target import WATER
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadLabelsError, BadOptionError, NotTrainableError
 
@@ -96,7 +97,7 @@ BEYOND_EARTH = 1e8
 """No coordinate in metres, feet or degrees is larger than this."""
 
 
-def read_polygons(path: Path, classes: Sequence[str] = ("dry", "water"), class_field: str = "class") -> Polygons:
+def read_polygons(path: Path, classes: Sequence[str] = WATER.classes, class_field: str = "class") -> Polygons:
     """Read a GeoPackage, GeoJSON or Shapefile of labelled polygons.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from dask.base import tokenize
@@ -19,6 +19,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.catalog.target import WATER, TargetClass
 from geoseg.core.area import Area, check_bbox
 from geoseg.core.grid import output_grid
 from geoseg.core.request import Dates
@@ -44,7 +45,6 @@ MOST_MEGAPIXELS = 20_000.0
 """No imagery is older."""
 PROBE_PX = 8
 """Side of the first look at a scene, which tells a dead file from a live one."""
-Meaning = Literal["water", "flood", "building"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def labelled_scenes(
     resolution_m: float | None = None,
     date: str | None = None,
     class_field: str = "class",
-    classes: Sequence[str] = ("dry", "water"),
-    meaning: Meaning = "water",
+    classes: Sequence[str] = WATER.classes,
+    meaning: TargetClass = WATER,
     tile_px: int = 512,
 ) -> LabelledSet:
     """Pair the scenes that polygons lie in with those polygons.
@@ -100,7 +100,7 @@ def labelled_scenes(
         date: ``YYYY-MM-DD`` or ``FIRST/LAST`` that the labels hold for; None: whenever, if only one pass shows each.
         class_field: Attribute of the polygons that holds the class.
         classes: Name of each class.
-        meaning: What class 1 is.
+        meaning: Target class of class 1.
         tile_px: Side of a pair.
 
     Returns:

@@ -16,6 +16,7 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.catalog.target import BUILDING, WATER
 from geoseg.core.area import Area
 from geoseg.core.atomic import atomic_folder, cache_folder
 from geoseg.core.progress import Progress, Report, silent
@@ -122,6 +123,7 @@ def simulated_set(
     looks = [(world, scene) for world in worlds for scene in world.scenes(sensor) if world.moment(scene) in moments]
     if not looks:
         raise BadOptionError(f"No simulated {sensor} imagery is of {' or '.join(moments) or 'no moment'}.")
+    target = BUILDING if sensor == "aerial" else WATER
     used = tuple(bands) if bands else common_bands([scene for _, scene in looks], tuple(sensor_record(sensor).bands))
     pairs = [pair for world, scene in looks for pair in _chips(world, scene, used, chip_px)]
     return LabelledSet(
@@ -130,8 +132,8 @@ def simulated_set(
         bands=used,
         unit=sensor_record(sensor).unit,
         sensor=sensor,
-        classes=("other", "building") if sensor == "aerial" else ("dry", "water"),
-        meaning="building" if sensor == "aerial" else "water",
+        classes=target.classes,
+        meaning=target,
         sources=(SOURCE,),
         simulated=True,
         notes=("The imagery is simulated: a score on it says nothing about real imagery.",),

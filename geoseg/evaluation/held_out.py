@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 
+from geoseg.catalog.target import TargetClass
 from geoseg.core.atomic import atomic_file, writing
 from geoseg.core.raster_band import RasterBand
 from geoseg.datasets.pair import Pair
 from geoseg.evaluation.predicting import Predicted
 from geoseg.inference.layers import ByteLayer
 from geoseg.products.raster import write_cogs
-from geoseg.water.codes import PROBABILITY, Legend, Meaning
+from geoseg.water.codes import PROBABILITY, Legend
 
 MASKS, PROBABILITIES = "masks", "probabilities"
 
@@ -45,7 +46,7 @@ def file_stem(identity: str) -> str:
 
 
 def write_held_out(
-    folder: Path, pair: Pair, predicted: Predicted, meaning: Meaning, tags: dict[str, str]
+    folder: Path, pair: Pair, predicted: Predicted, meaning: TargetClass, tags: dict[str, str]
 ) -> tuple[Path, Path]:
     """Write ``masks/ID.tif`` and ``probabilities/ID.tif``, the files that ``geoseg map`` would write for this image.
 
@@ -55,7 +56,7 @@ def write_held_out(
         folder: Of the fold.
         pair: Whose image was predicted.
         predicted: What was said of it.
-        meaning: What class 1 is.
+        meaning: Target class of class 1.
         tags: Metadata of both files.
 
     Returns:

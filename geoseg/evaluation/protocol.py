@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from geoseg import __version__
 from geoseg.catalog.cards import CARD
+from geoseg.catalog.target import TargetClass
 from geoseg.core.atomic import atomic_file
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import LabelledSet, Pair
@@ -53,7 +54,6 @@ from geoseg.products.run_record import installed_versions
 from geoseg.training.crops import held
 from geoseg.training.finetune import RUN, finetune
 from geoseg.training.fingerprint import Started
-from geoseg.water.codes import Meaning
 
 RESULT, TRAINED = "result.json", "trained.json"
 
@@ -216,7 +216,7 @@ def _fingerprint(entry: Entry, fold: Fold, facts: dict[str, LabelFacts]) -> str:
         return [(each.id, each.region, each.split, each.weight, each.shape, facts[each.id].sha256) for each in pairs]
 
     data = entry.data
-    parts: list[object] = [start, recipe, card, data.bands, data.unit, data.classes, data.meaning]
+    parts: list[object] = [start, recipe, card, data.bands, data.unit, data.classes, data.meaning.name]
     parts += [seen(fold.training), seen(fold.test)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -380,7 +380,7 @@ def _scored(
     return tuple(chips), costs
 
 
-def _written(task: Task, pair: Pair, said: Predicted, meaning: Meaning) -> tuple[str, str]:
+def _written(task: Task, pair: Pair, said: Predicted, meaning: TargetClass) -> tuple[str, str]:
     tags = {
         "TIFFTAG_SOFTWARE": f"geoseg {__version__}",
         "GEOSEG_MODEL": task.entry.label,

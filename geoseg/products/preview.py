@@ -132,7 +132,7 @@ def _draw(preview: Preview) -> Figure:
         return figure.add_axes((left / size[0], bottom / size[1], width / size[0], height / size[1]))
 
     mask, imagery = panel(0), panel(1)
-    _show(mask, painted(preview.codes, preview.legend), frame, f"{preview.legend.meaning} mask")
+    _show(mask, painted(preview.codes, preview.legend), frame, f"{preview.legend.target} mask")
     _show(imagery, stretched(preview.imagery), frame, preview.imagery_title, labels_left=stacked)
     if not (preview.codes != NOT_OBSERVED).any():
         _stamp(mask, "nothing was observed here")

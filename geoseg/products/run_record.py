@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from geoseg.catalog.records import Record
+from geoseg.catalog.target import Target
 from geoseg.core.atomic import atomic_file
 from geoseg.core.redact import redact, secrets_of
 
@@ -90,7 +91,7 @@ class RunRecord(Record):
         simulated: The imagery is simulated.
         command: Repeats the run from any folder: every path in it is absolute, as those of the scenes are.
         request: What was asked, as ``Request.record`` gives it.
-        class_1: What code 1 of the mask is: ``flood`` or ``water``.
+        class_1: Target class of code 1 of the mask.
         grid: CRS, shape (rows, columns), transform and resolution in metres.
         scenes: What the map was made from.
         left_out: Scenes found and not used.
@@ -110,7 +111,7 @@ class RunRecord(Record):
     simulated: bool = False
     command: str
     request: dict[str, Any]
-    class_1: Literal["flood", "water"]
+    class_1: Target
     grid: dict[str, Any]
     scenes: tuple[SceneUsed, ...] = ()
     left_out: tuple[LeftOutScene, ...] = ()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.catalog import target
+from geoseg.catalog.target import DRY_COLOUR, TargetClass
 from geoseg.core.raster_band import RGB, RasterBand
 
 DRY = 0
 FLOOD = 1
 PERMANENT = 2
 NOT_OBSERVED = 255
-
-Meaning = Literal["flood", "water", "building"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,18 @@ class MaskClass:
     meaning: str
 
 
-# Lightness alone tells the four apart (about 40, 75, 93 and 80 with a hatch in pictures), so that colour-blind
-# eyes and grey printers do too; the flood is the only dark and saturated one.
-_DRY = MaskClass(DRY, "dry", "dry", (240, 234, 220), "Observed, and not water.")
-_FLOOD = MaskClass(FLOOD, "flood", "flood", (15, 82, 208), "Observed water where the reference knows none.")
-_CHANGE = MaskClass(
-    FLOOD, "flood", "flood", (15, 82, 208), "Flood, as the model was taught to tell it from lasting water."
-)
-_WATER = MaskClass(FLOOD, "water", "water", (22, 112, 160), "Observed open water, flood and permanent alike.")
-_BUILDING = MaskClass(FLOOD, "building", "building", (178, 24, 43), "A building, as seen from above.")
-_OTHER = MaskClass(DRY, "other", "no building", (240, 234, 220), "Observed, and no building.")
 _PERMANENT = MaskClass(
     PERMANENT, "permanent", "permanent water", (136, 198, 232), "Observed water that the reference knows as lasting."
 )
 _NOT_OBSERVED = MaskClass(
     NOT_OBSERVED, "not_observed", "not observed", (190, 190, 190), "Nothing is said here: cloud, shadow, no data."
 )
+_BY_REFERENCE = replace(
+    target.FLOOD,
+    description="Observed water where the reference knows none.",
+    sentence="Class 1 is flood: water where the reference knows no permanent water.",
+)
+"""Flood that reference water, and not the model, tells from permanent water."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +57,26 @@ class Legend:
     """The codes that one map uses, what they are called and how they are drawn. Every product reads it from here.
 
     Attributes:
-        meaning: What code 1 is: ``flood``, all ``water``, or ``building``.
+        target: What code 1 is.
         classes: Codes in the order a legend shows them.
     """
 
-    meaning: Meaning
+    target: TargetClass
     classes: tuple[MaskClass, ...]
 
     @classmethod
-    def of(cls, model_means: Meaning, *, has_reference: bool) -> Self:
+    def of(cls, model_target: TargetClass, *, has_reference: bool) -> Self:
         """The legend of a map.
 
         Args:
-            model_means: What the model's class 1 is.
+            model_target: What the model's class 1 is.
             has_reference: Reference water is known, so that permanent water can be told from flood.
         """
-        if model_means == "building":
-            return cls("building", (_BUILDING, _OTHER, _NOT_OBSERVED))
-        if has_reference:
-            return cls("flood", (_FLOOD, _PERMANENT, _DRY, _NOT_OBSERVED))
-        one = _CHANGE if model_means == "flood" else _WATER
-        return cls(one.key, (one, _DRY, _NOT_OBSERVED))  # type: ignore[arg-type]
+        permanent = has_reference and model_target.is_water
+        one = _BY_REFERENCE if permanent else model_target
+        found = MaskClass(FLOOD, one.name, one.name, one.colour, one.description)
+        rest = MaskClass(DRY, one.background, one.background_label, DRY_COLOUR, one.background_description)
+        return cls(one, (found, *((_PERMANENT,) if permanent else ()), rest, _NOT_OBSERVED))
 
     def __iter__(self) -> Iterator[MaskClass]:
         """The classes, in legend order."""
@@ -91,7 +86,7 @@ class Legend:
     def band(self) -> RasterBand:
         """The legend as a GeoTIFF carries it."""
         return RasterBand(
-            description=f"{self.meaning} mask",
+            description=f"{self.target} mask",
             colours={each.code: each.colour for each in self},
             categories={each.code: each.label for each in self},
         )
@@ -99,13 +94,7 @@ class Legend:
     @property
     def sentence(self) -> str:
         """What code 1 is, in words, for every place where someone could take water for flood."""
-        if self.meaning == "building":
-            return "Class 1 is building."
-        if self.meaning == "water":
-            return "Class 1 is water, permanent water included: no reference water was given."
-        if any(each.code == PERMANENT for each in self):
-            return "Class 1 is flood: water where the reference knows no permanent water."
-        return "Class 1 is flood as the model tells it; no reference water was given."
+        return self.target.sentence
 
 
 PROBABILITY = RasterBand(description="probability of class 1", unit="%")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from dask.base import tokenize
 
+from geoseg.catalog.target import WATER
 from geoseg.datasets.cache import cached
 from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.errors import OutputNotWritableError
@@ -56,7 +57,7 @@ def written(folder: Path, seed: int) -> list[Source]:
 
 def set_of(*sources: list[Source]) -> LabelledSet:
     pairs = tuple(Pair(str(n), "here", "", image.lazy(), mask.lazy()) for n, (image, mask) in enumerate(sources))
-    return LabelledSet("made", pairs, ("red", "green", "blue"), "unitless", "aerial", ("dry", "water"), "water")
+    return LabelledSet("made", pairs, ("red", "green", "blue"), "unitless", "aerial", ("dry", "water"), WATER)
 
 
 def same(pair: Pair, seed: int, rows: slice = slice(None), columns: slice = slice(None)) -> None:

@@ -174,7 +174,7 @@ def test_ombria(data):
         ("unseen", "TIMOR"): 10,
     }
     assert len({pair.id for pair in labelled.pairs}) == 172
-    assert labelled.meaning == "flood"
+    assert labelled.meaning.name == "flood"
     pairs = {pair.id: pair for pair in labelled.pairs}
     image, mask = pairs["TIMOR-3"].read()
     assert image.shape == (8, 256, 256)

@@ -67,7 +67,7 @@ def test_water_looks_like_water(worlds, sensor, bands, metres, side_px):
 
 def test_buildings_are_where_the_outlines_are(worlds):
     data = simulated_set("aerial", ["paddy"], chip_px=255, folder=worlds)
-    assert (data.meaning, data.classes, data.unit) == ("building", ("other", "building"), "unitless")
+    assert (data.meaning.name, data.classes, data.unit) == ("building", ("other", "building"), "unitless")
     assert len(data.pairs) == (AERIAL_PX // 255) ** 2 and data.bands == ("red", "green", "blue")
     images, masks = (np.stack(each) for each in zip(*(pair.read() for pair in data.pairs), strict=True))
     assert 0.001 < masks.mean() < 0.4

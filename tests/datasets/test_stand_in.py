@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_floodplanet_by_sensor(made, file, sensor, unit):
     data = open_data(made / "floodplanet" / file)
-    assert (data.sensor, data.unit, data.simulated, data.meaning) == (sensor, unit, True, "water")
+    assert (data.sensor, data.unit, data.simulated, data.meaning.name) == (sensor, unit, True, "water")
     assert len(data.pairs) == 12 and set(data.regions) <= set(EVENTS) and len(data.regions) == 4
     assert "Simulated" in data.sources[0] and "simulated stand-in" in data.sources[0].lower()
     images, masks = (np.stack(each) for each in zip(*(pair.read() for pair in data.pairs), strict=True))
@@ -68,7 +68,7 @@ def test_floodplanet_reflectance(made):
 
 def test_massachusetts(made):
     data = open_data(made / "massachusetts")
-    assert data.simulated and (data.meaning, data.sensor, len(data.regions)) == ("building", "aerial", 1)
+    assert data.simulated and (data.meaning.name, data.sensor, len(data.regions)) == ("building", "aerial", 1)
     images, masks = (np.stack(each) for each in zip(*(pair.read() for pair in data.pairs), strict=True))
     assert len(images) == 3 and images.shape[1:] == (3, 96, 96) and np.nanmax(images) <= 1
     assert (masks == 1).any() and (masks == 0).any()

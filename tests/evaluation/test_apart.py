@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from made_regions import PLAIN, TINY, answered, refused, scene, write, write_regions
 from safetensors.numpy import load_file, save_file
 
+from geoseg.catalog.target import WATER
 from geoseg.core.progress import silent
 from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.errors import OutputExistsError
@@ -100,7 +101,7 @@ def test_a_network_of_another_fold_is_never_taken_for_this_ones(loro, tmp_path):
     shutil.copytree(loro[0] / "unet" / "fold-Kano", folder)
     image, mask = scene(1)
     pair = Pair("p", "r", "", da.from_array(image, name=False), da.from_array(mask, name=False))
-    data = LabelledSet("made", (pair,), ("vv", "vh"), "dB", "s1", ("dry", "water"), "water")
+    data = LabelledSet("made", (pair,), ("vv", "vh"), "dB", "s1", ("dry", "water"), WATER)
     entry = Entry("unet", resolve_model("unet"), "", data, Recipe(model="unet"))
     own = json.loads((folder / "trained.json").read_text())
     assert _trained(Task(entry, Fold("Kano", data, data), folder, own["fingerprint"]), "cpu", silent) == own

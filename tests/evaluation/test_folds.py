@@ -9,6 +9,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geoseg.catalog.target import WATER
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair, Place
 from geoseg.errors import BadOptionError, NotTrainableError
 from geoseg.evaluation.folds import (
@@ -31,7 +32,7 @@ def pair(name: str, region: str, split: str = "", mask: np.ndarray | None = None
 
 
 def set_of(*pairs: Pair) -> LabelledSet:
-    return LabelledSet("made", pairs, ("vv",), "dB", "s1", ("dry", "water"), "water")
+    return LabelledSet("made", pairs, ("vv",), "dB", "s1", ("dry", "water"), WATER)
 
 
 def ids(data: LabelledSet | None) -> set[str]:

@@ -13,12 +13,13 @@ from matplotlib.image import imread
 from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
 
+from geoseg.catalog.target import WATER
 from geoseg.products.graticule import Frame, nice
 from geoseg.products.preview import LONGEST_PX, Preview, painted, step_for, stretched, write_preview
 from geoseg.water.areas import AreaCounter
 from geoseg.water.codes import Legend
 
-LEGEND = Legend.of("water", has_reference=True)
+LEGEND = Legend.of(WATER, has_reference=True)
 
 
 def grid_of(shape, crs="EPSG:32632", resolution=30.0):

@@ -13,12 +13,13 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.shutil import copy
 from rio_cogeo.cogeo import cog_validate
 
+from geoseg.catalog.target import WATER
 from geoseg.errors import OutputNotWritableError
 from geoseg.inference.layers import ByteLayer
 from geoseg.products.raster import scene_band, write_cog
 from geoseg.water.codes import PROBABILITY, Legend
 
-LEGEND = Legend.of("water", has_reference=True)
+LEGEND = Legend.of(WATER, has_reference=True)
 
 
 def grid(shape):

@@ -58,7 +58,7 @@ def test_a_record_is_written_whole_and_reads_back(tmp_path):
     }
     assert back["command"].startswith("geoseg map --bbox 9,45,9.04,45.02 --date 2020-10-03 --sensor s2")
     assert back["notes"] == ["Größe & Maß"]
-    assert back["model"]["findings"] == {"threshold": None}, "JSON knows no NaN"
+    assert back["model"]["scene_threshold_info"] == {"threshold": None}, "JSON knows no NaN"
     assert {"python", "numpy", "rasterio"} <= set(back["versions"])
     assert [file.name for file in path.parent.iterdir()] == ["run.json"]
 

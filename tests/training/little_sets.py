@@ -15,6 +15,7 @@ from rasterio.transform import from_origin
 from safetensors.torch import load_file
 
 from geoseg.catalog.cards import WEIGHTS
+from geoseg.catalog.target import WATER
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
 from geoseg.training.recipe import Recipe
 
@@ -51,7 +52,7 @@ def little_set(count: int = 4, side: int = 32, regions: int = 2, splits: str = "
 def set_of(*pairs: Pair, classes: tuple[str, ...] = ("dry", "water")) -> LabelledSet:
     """A set of Sentinel-1 pairs in dB."""
     sources = ("little: made for a test, CC0",)
-    return LabelledSet("little", pairs, ("vv", "vh"), "dB", "s1", classes, "water", sources)
+    return LabelledSet("little", pairs, ("vv", "vh"), "dB", "s1", classes, WATER, sources)
 
 
 def recipe(**values: object) -> Recipe:

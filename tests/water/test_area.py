@@ -13,6 +13,7 @@ from odc.geo.geom import Geometry
 from pyproj import Geod, Transformer
 from shapely import Polygon, box, get_coordinates, segmentize, transform
 
+from geoseg.catalog.target import WATER
 from geoseg.core.grid import output_grid
 from geoseg.water.areas import CODES, AreaCounter, aoi_mask, cells_km2
 from geoseg.water.codes import Legend
@@ -142,7 +143,7 @@ def test_a_record_uses_the_legends_words():
     grid = output_grid((8.9, 45.0, 8.91, 45.01), 30)
     codes = np.zeros(grid.shape, np.uint8)
     codes[: codes.shape[0] // 2] = 1
-    record = block_of(grid, codes).record(Legend.of("water", has_reference=False))
+    record = block_of(grid, codes).record(Legend.of(WATER, has_reference=False))
     assert set(record["pct"]) == {"water", "dry", "not_observed"}
     assert sum(record["pct"].values()) == pytest.approx(100)
     assert record["pixels"]["water"] == (codes == 1).sum()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from geoseg.catalog.target import TARGETS, WATER
 from geoseg.water.codes import DRY, FLOOD, NOT_OBSERVED, PERMANENT, Legend, mask_codes
 
 VALUES = np.array([*range(101), 255], np.uint8)
@@ -56,15 +57,15 @@ def test_a_probability_that_cannot_be_is_refused(wrong):
     [("water", False, "water"), ("water", True, "flood"), ("flood", False, "flood"), ("flood", True, "flood")],
 )
 def test_class_1_is_called_what_it_is(model_means, has_reference, called):
-    legend = Legend.of(model_means, has_reference=has_reference)
+    legend = Legend.of(TARGETS[model_means], has_reference=has_reference)
     one = next(each for each in legend if each.code == FLOOD)
-    assert (legend.meaning, one.key, one.label) == (called, called, called)
+    assert (legend.target.name, one.key, one.label) == (called, called, called)
     assert (PERMANENT in {each.code for each in legend}) == has_reference
     assert called in legend.sentence
     assert legend.band.categories[FLOOD] == called
 
 
 def test_the_classes_can_be_told_apart_by_lightness_alone():
-    legend = Legend.of("water", has_reference=True)
+    legend = Legend.of(WATER, has_reference=True)
     grey = sorted(np.dot(each.colour, (0.2126, 0.7152, 0.0722)) for each in legend if each.code != NOT_OBSERVED)
     assert np.diff(grey).min() > 25
