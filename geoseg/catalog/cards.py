@@ -11,11 +11,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from geoseg.catalog.records import Record, facts_folder, load_folder, load_record, pick, record_text, safe_yaml
 from geoseg.catalog.sensors import Unit, sensors
+from geoseg.catalog.target import WATER, Target
 from geoseg.errors import BundleError
 
 CARD, WEIGHTS = "card.yaml", "weights.safetensors"
 """The files of a bundle."""
-from geoseg.catalog.target import WATER, Target
 
 BEFORE = "before."
 """Prefix of a band that is read from imagery before the flood (``before.vv``)."""
