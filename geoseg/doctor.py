@@ -13,7 +13,7 @@ from geoseg.core.atomic import cache_folder
 
 PACKAGES = (
     *("torch", "torchvision", "torchgeo", "segmentation-models-pytorch", "timm", "lightning", "rasterio", "geopandas"),
-    *("odc-stac", "odc-geo", "pystac-client", "stac-geoparquet", "planetary-computer", "xarray", "dask", "distributed"),
+    *("odc-geo", "pystac-client", "stac-geoparquet", "planetary-computer", "xarray", "dask", "distributed"),
     *("pydantic", "planet"),
 )
 OPTIONAL = {"planet"}

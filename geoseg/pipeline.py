@@ -233,7 +233,7 @@ def digest_of(*parts: object) -> str:
     for part in parts:
         digest.update(repr(part).encode())
         if isinstance(part, ModelInput):
-            recipes = [recipe for cube in part.cubes for recipe in cube.recipes]
+            recipes = [recipe for cube in part.cubes for recipe in cube.specs]
             files = {Path(href) for recipe in recipes for href in recipe.hrefs}
             stamps = [(path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files) if path.is_file()]
             digest.update(repr((recipes, stamps)).encode())

@@ -22,7 +22,7 @@ from geoseg.inference.job import ModelInput
 from geoseg.inference.plan import Plan
 from geoseg.models.create import OWN, ModelRef, resolve_model
 from geoseg.readers import Cube, refusal
-from geoseg.readers.planning import plan_scene
+from geoseg.readers.plan_scene import plan_scene
 from geoseg.sources.local.add import add
 from geoseg.sources.local.product import Options
 from geoseg.sources.search import download_scene, find_scenes

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from geoseg.core.scene import Scene
 from geoseg.errors import ReadError
 from geoseg.readers import Cube, refusal
-from geoseg.readers.recipe import SceneRecipe
+from geoseg.readers.read_spec import SceneReadSpec
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -37,7 +37,7 @@ def image_of(cube: Cube, geobox: GeoBox) -> da.Array:
     """
     size = shape_of(geobox)
     window = replace(cube, geobox=geobox, tile_px=max(size), tile_offset=(0, 0))
-    name = f"scenes-{tokenize(cube.bands, place_words(geobox), *(_identity(recipe) for recipe in cube.recipes))}"
+    name = f"scenes-{tokenize(cube.bands, place_words(geobox), *(_identity(spec) for spec in cube.specs))}"
     return lazy(partial(_pixels, window), name, (len(cube.bands), *size), np.float32)
 
 
@@ -84,8 +84,8 @@ def _pixels(cube: Cube) -> NDArray[np.float32]:
     return pixels.values
 
 
-def _identity(recipe: SceneRecipe) -> tuple[object, ...]:
+def _identity(spec: SceneReadSpec) -> tuple[object, ...]:
     """What decides a scene's pixels: how it is read, and the state of the files that lie on this machine."""
-    hrefs = [band.href for band in recipe.bands] + [mask.href for mask in recipe.masks]
+    hrefs = [band.href for band in spec.bands] + [mask.href for mask in spec.masks]
     stats = [Path(href).stat() for href in hrefs if Path(href).is_file()]
-    return repr((recipe.id, recipe.footprint, recipe.bands, recipe.masks)), [(s.st_size, s.st_mtime_ns) for s in stats]
+    return repr((spec.id, spec.footprint, spec.bands, spec.masks)), [(s.st_size, s.st_mtime_ns) for s in stats]

@@ -26,7 +26,7 @@ def installed_versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
-    for name in ("geoseg", "numpy", "torch", "rasterio", "odc-stac", "odc-geo", "pyproj", "dask"):
+    for name in ("geoseg", "numpy", "torch", "rasterio", "odc-geo", "pyproj", "dask"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

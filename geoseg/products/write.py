@@ -277,8 +277,8 @@ def _record(finished: Finished, out: Path, clock: Clock, files: Mapping[str, Any
 
 
 def _used(cube: Cube, role: str) -> Iterable[SceneUsed]:
-    for code, (scene, recipe) in enumerate(zip(cube.scenes, cube.recipes, strict=True)):
-        hrefs = {band.name: band.href for band in recipe.bands}
+    for code, (scene, spec) in enumerate(zip(cube.scenes, cube.specs, strict=True)):
+        hrefs = {band.name: band.href for band in spec.bands}
         files = {name: Path(href) for name, href in hrefs.items() if Path(href).is_file()}
         digests = {path: digest(path) for path in set(files.values())}
         extra = {"hrefs": hrefs, "sha256": {name: digests[path] for name, path in files.items()}}

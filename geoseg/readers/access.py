@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from geoseg.core.redact import scrubbed_text
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError
-from geoseg.readers.recipe import SceneRecipe
+from geoseg.readers.read_spec import SceneReadSpec
 
 S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -38,7 +38,7 @@ GDAL_SETTINGS: dict[str, str] = {
     "VSI_CACHE": "FALSE",
 }
 
-HARMLESS = frozenset(GDAL_SETTINGS) | {
+FORWARDED_SETTINGS = frozenset(GDAL_SETTINGS) | {
     "AWS_DEFAULT_REGION",
     "AWS_HTTPS",
     "AWS_REGION",
@@ -90,48 +90,48 @@ def captured_settings() -> tuple[tuple[str, str], ...]:
     import rasterio.env
 
     own: Mapping[str, object] = rasterio.env.getenv() if rasterio.env.hasenv() else {}
-    kept = {key: str(value) for key, value in own.items() if key in HARMLESS}
+    kept = {key: str(value) for key, value in own.items() if key in FORWARDED_SETTINGS}
     return tuple(sorted({**GDAL_SETTINGS, **kept}.items()))
 
 
-def check_credentials(recipe: SceneRecipe) -> None:
+def check_credentials(spec: SceneReadSpec) -> None:
     """Refuse before any pixel is opened what could not be opened anyway.
 
     Raises:
         MissingCredentialsError: The scene lies on an S3 service and the environment holds no keys for it.
     """
     missing = [name for name in S3_VARIABLES if not os.environ.get(name)]
-    if recipe.access == "s3" and missing:
-        where = recipe.s3_endpoint or "its S3 bucket"
+    if spec.access == "s3" and missing:
+        where = spec.s3_endpoint or "its S3 bucket"
         raise MissingCredentialsError(
-            f"Scene {recipe.id} lies on {where}, which wants credentials: set {' and '.join(missing)}."
+            f"Scene {spec.id} lies on {where}, which wants credentials: set {' and '.join(missing)}."
         )
 
 
 @contextmanager
-def reaching(recipe: SceneRecipe, settings: tuple[tuple[str, str], ...]) -> Iterator[None]:
+def gdal_env(spec: SceneReadSpec, settings: tuple[tuple[str, str], ...]) -> Iterator[None]:
     """GDAL set up for the files of one scene, in this thread, for as long as the block runs."""
     import rasterio
 
     # rasterio hands the cache size to GDAL as a number, all else as text
     options: dict[str, str | int] = {key: int(text) if key == "GDAL_CACHEMAX" else text for key, text in settings}
-    if not _remote(recipe):
+    if not _remote(spec):
         options["GDAL_DISABLE_READDIR_ON_OPEN"] = "FALSE"  # a person's own file may have its mask in a file beside it
-    if recipe.s3_endpoint:
-        options |= {"AWS_S3_ENDPOINT": recipe.s3_endpoint, "AWS_VIRTUAL_HOSTING": "FALSE"}
-    elif recipe.access == "public":
+    if spec.s3_endpoint:
+        options |= {"AWS_S3_ENDPOINT": spec.s3_endpoint, "AWS_VIRTUAL_HOSTING": "FALSE"}
+    elif spec.access == "public":
         options["AWS_NO_SIGN_REQUEST"] = "YES"
     with rasterio.Env(**options):
         yield
 
 
-def _remote(recipe: SceneRecipe) -> bool:
-    return any(urlsplit(band.href).scheme not in ("", "file") for band in recipe.bands)
+def _remote(spec: SceneReadSpec) -> bool:
+    return any(urlsplit(band.href).scheme not in ("", "file") for band in spec.bands)
 
 
-def signer(recipe: SceneRecipe) -> Callable[[str], str]:
+def url_signer(spec: SceneReadSpec) -> Callable[[str], str]:
     """What turns an asset's address into one GDAL can open now; called at read time, never earlier."""
-    if recipe.access == "planetary-computer":
+    if spec.access == "planetary-computer":
         return _signed_path
     return gdal_path
 

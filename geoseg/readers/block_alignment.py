@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
 
-def phase_of(scene: Scene, geobox: GeoBox, tile_px: int) -> tuple[int, int]:
+def block_offset(scene: Scene, geobox: GeoBox, tile_px: int) -> tuple[int, int]:
     """Shift of the tiles (y, x) that lays their edges on the edges of the files' blocks.
 
     A COG's blocks start at its corner, 256, 512 or 1024 pixels a side. Tiles of a multiple of that, laid on them,

@@ -14,7 +14,7 @@ NOT_OBSERVED = 255
 """Source code of a pixel that no scene observed."""
 
 
-class Canvas:
+class Mosaic:
     """A rectangle that scenes fill, the nearest first; a pixel's bands all come from one scene.
 
     Attributes:
@@ -26,7 +26,7 @@ class Canvas:
         self.values: Floats = np.full((bands, *shape), np.nan, dtype=np.float32)
         self.source: Codes = np.full(shape, NOT_OBSERVED, dtype=np.uint8)
 
-    def gap(self) -> tuple[slice, slice] | None:
+    def missing_window(self) -> tuple[slice, slice] | None:
         """The smallest rectangle that holds all that is still missing; None when the canvas is full."""
         missing = self.source == NOT_OBSERVED
         rows, cols = np.flatnonzero(missing.any(axis=1)), np.flatnonzero(missing.any(axis=0))

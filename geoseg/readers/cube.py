@@ -15,14 +15,14 @@ from geoseg.core.request import Composite
 from geoseg.core.scene import Scene, by_nearness, passes
 from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownError, SceneUnreadableError
 from geoseg.readers.access import captured_settings, check_credentials
-from geoseg.readers.block_alignment import phase_of
-from geoseg.readers.composite import NOT_OBSERVED, Canvas, median, observed
+from geoseg.readers.block_alignment import block_offset
+from geoseg.readers.composite import NOT_OBSERVED, Mosaic, median, observed
 from geoseg.readers.footprint import touches
-from geoseg.readers.loading import load_bands, load_seen
 from geoseg.readers.pixel_size import coarser_note
-from geoseg.readers.planning import plan_scene
+from geoseg.readers.plan_scene import plan_scene
 from geoseg.readers.raster import GridWindow
-from geoseg.readers.recipe import SceneRecipe
+from geoseg.readers.read_scene import read_bands, read_valid_mask
+from geoseg.readers.read_spec import SceneReadSpec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,7 +96,7 @@ class Cube:
     composite: Composite = "nearest"
     tile_px: int = 1024
     tile_offset: tuple[int, int] = (0, 0)
-    recipes: tuple[SceneRecipe, ...] = field(default=(), repr=False)
+    specs: tuple[SceneReadSpec, ...] = field(default=(), repr=False)
     settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     overview: bool = field(default=False, repr=False)
 
@@ -134,16 +134,16 @@ class Cube:
         if not bands or tile_px < 1 or composite not in ("nearest", "median"):
             raise BadOptionError(f"A cube of bands {list(bands)}, {tile_px} pixel tiles and {composite!r} cannot be.")
         ordered = tuple(by_nearness(scenes, instant))
-        recipes = tuple(plan_scene(scene, bands) for scene in ordered)
-        for recipe in recipes:
-            check_credentials(recipe)
-        tile_offset = phase_of(ordered[0], geobox, tile_px) if ordered else (0, 0)
-        return cls(ordered, geobox, tuple(bands), composite, tile_px, tile_offset, recipes, captured_settings())
+        specs = tuple(plan_scene(scene, bands) for scene in ordered)
+        for spec in specs:
+            check_credentials(spec)
+        tile_offset = block_offset(ordered[0], geobox, tile_px) if ordered else (0, 0)
+        return cls(ordered, geobox, tuple(bands), composite, tile_px, tile_offset, specs, captured_settings())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know about how the scenes are read: a cloud mask that is not there, for one."""
-        own = tuple(note for recipe in self.recipes for note in recipe.notes)
+        own = tuple(note for spec in self.specs for note in spec.notes)
         overview = coarser_note(self.scenes, self.bands, self.geobox)
         return (*own, overview) if overview else own
 
@@ -175,8 +175,8 @@ class Cube:
         """
         if not (0 <= iy < self.tiles[0] and 0 <= ix < self.tiles[1]):
             raise IndexError(f"There is no tile {iy}, {ix} in a grid of {self.tiles[0]} x {self.tiles[1]}.")
-        sight = GridWindow(self.geobox, self.span(0, iy), self.span(1, ix), self.overview)
-        return self._median(sight) if self.composite == "median" else self._nearest(sight, range(len(self.recipes)))
+        window = GridWindow(self.geobox, self.span(0, iy), self.span(1, ix), self.overview)
+        return self._median(window) if self.composite == "median" else self._nearest(window, range(len(self.specs)))
 
     def lazy(self) -> xr.Dataset:
         """The whole Cube as dask arrays, one task per tile: ``pixels`` (band, y, x) and ``source`` (y, x).
@@ -205,43 +205,43 @@ class Cube:
         """Without the scenes' STAC items: megabytes that no worker needs."""
         return {**self.__dict__, "scenes": tuple(replace(scene, item={}) for scene in self.scenes)}
 
-    def _nearest(self, sight: GridWindow, codes: Sequence[int]) -> Pixels:
+    def _nearest(self, window: GridWindow, codes: Sequence[int]) -> Pixels:
         """Fill the rectangle from the scenes ``codes`` in turn, and stop as soon as it is full."""
-        canvas, failures = Canvas(len(self.bands), sight.shape), []
+        canvas, failures = Mosaic(len(self.bands), window.shape), []
         for code in codes:
-            gap = canvas.gap()
-            if gap is None:
+            missing_window = canvas.missing_window()
+            if missing_window is None:
                 break
-            recipe, part = self.recipes[code], _narrowed(sight, gap)
-            if not touches(recipe.footprint, part):
+            spec, part = self.specs[code], _narrowed(window, missing_window)
+            if not touches(spec.footprint, part):
                 continue
             try:
-                read = _read(recipe, part, self.settings)
+                read = _read(spec, part, self.settings)
             except (SceneUnreadableError, MissingBandError) as error:
-                failures.append(Failure(recipe.id, str(error)))
+                failures.append(Failure(spec.id, str(error)))
                 continue
             except RadiometryUnknownError as error:
-                if len(self.recipes) == 1:
+                if len(self.specs) == 1:
                     raise
-                failures.append(Failure(recipe.id, str(error)))
+                failures.append(Failure(spec.id, str(error)))
                 continue
             if read is not None:
-                canvas.fill(gap, *read, code)
+                canvas.fill(missing_window, *read, code)
         return Pixels(canvas.values, canvas.source, tuple(failures))
 
-    def _median(self, sight: GridWindow) -> Pixels:
+    def _median(self, window: GridWindow) -> Pixels:
         """All passes, each mosaicked first; the median is taken band of rows by band of rows to bound memory."""
         groups = self._passes()
-        row_bytes = max(1, len(groups) * len(self.bands) * sight.shape[1] * 4)
+        row_bytes = max(1, len(groups) * len(self.bands) * window.shape[1] * 4)
         step = max(1, MEDIAN_BYTES // row_bytes)
         parts = []
-        for row in range(sight.rows[0], sight.rows[1], step):
-            strip = replace(sight, rows=(row, min(row + step, sight.rows[1])))
+        for row in range(window.rows[0], window.rows[1], step):
+            strip = replace(window, rows=(row, min(row + step, window.rows[1])))
             parts.append([self._nearest(strip, codes) for codes in groups])
         merged = [median([(p.values, p.source) for p in strip]) for strip in parts] if groups else []
         failures = {failure: None for strip in parts for pixels in strip for failure in pixels.failures}
         if not merged:
-            return self._nearest(sight, ())
+            return self._nearest(window, ())
         values = np.concatenate([values for values, _ in merged], axis=1)
         return Pixels(values, np.concatenate([source for _, source in merged]), tuple(failures))
 
@@ -252,20 +252,20 @@ class Cube:
         return sorted(groups)
 
 
-def _narrowed(sight: GridWindow, gap: tuple[slice, slice]) -> GridWindow:
+def _narrowed(window: GridWindow, missing_window: tuple[slice, slice]) -> GridWindow:
     rows, cols = (
         (start + inner.start, start + inner.stop)
-        for start, inner in zip((sight.rows[0], sight.cols[0]), gap, strict=True)
+        for start, inner in zip((window.rows[0], window.cols[0]), missing_window, strict=True)
     )
-    return replace(sight, rows=rows, cols=cols)
+    return replace(window, rows=rows, cols=cols)
 
 
 def _read(
-    recipe: SceneRecipe, sight: GridWindow, settings: tuple[tuple[str, str], ...]
+    spec: SceneReadSpec, window: GridWindow, settings: tuple[tuple[str, str], ...]
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.bool_]] | None:
     """A scene in a rectangle: its bands, and where it was observed; None where nothing of it was."""
-    seen = load_seen(recipe, sight, settings=settings)
+    seen = read_valid_mask(spec, window, settings=settings)
     if seen is not None and not seen.any():
         return None
-    bands = load_bands(recipe, sight, settings=settings)
+    bands = read_bands(spec, window, settings=settings)
     return bands, observed(bands, seen)

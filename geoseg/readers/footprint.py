@@ -18,17 +18,17 @@ MARGIN_DEG = 0.02
 """Outlines are drawn with few corners and round numbers; about 2 km of doubt is cheap, a lost rim is not."""
 
 
-def touches(footprint: str, sight: GridWindow) -> bool:
+def touches(footprint: str, window: GridWindow) -> bool:
     """The scene's outline comes near the rectangle.
 
     Args:
         footprint: GeoJSON geometry (WGS 84) as text.
-        sight: The rectangle.
+        window: The rectangle.
     """
-    return _near(footprint, extent_deg(sight.grid, sight.rows, sight.cols))
+    return _near(footprint, extent_deg(window.grid, window.rows, window.cols))
 
 
-def check_place(footprint: str, file_grid: GeoBox, name: str) -> None:
+def check_location(footprint: str, file_grid: GeoBox, name: str) -> None:
     """Refuse a file that lies elsewhere on Earth than its item says.
 
     Args:

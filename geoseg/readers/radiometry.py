@@ -22,7 +22,7 @@ from geoseg.catalog.collections import (
 )
 from geoseg.core.scene import Scene
 from geoseg.errors import RadiometryUnknownError
-from geoseg.readers.recipe import Conversion
+from geoseg.readers.read_spec import Conversion
 
 Floats = NDArray[np.float32]
 
@@ -63,7 +63,7 @@ def conversion(scene: Scene, record: Collection, asset: Mapping[str, Any], index
             scale, offset = _sentinel2(scene, rule, stated)
             return Conversion(scale, offset, _with_zero(nodata))
         case LinearPower():
-            return Conversion(nodata=nodata, curve="power")
+            return Conversion(nodata=nodata, quantity="power")
         case Uint8():
             return Conversion(1 / 255, 0.0, nodata)
         case Declared():
@@ -181,18 +181,18 @@ def _declared(
     whole = str(stated.get("data_type", "")).startswith(("uint", "int"))
     if scene.sensor in ZERO_IS_FILL and (units == "dn" or (units == "reflectance" and whole)):
         nodata = _with_zero(nodata)
-    straight = Conversion(1.0 if scale is None else scale, offset or 0.0, nodata)
+    linear = Conversion(1.0 if scale is None else scale, offset or 0.0, nodata)
     match units:
         case "db":
-            return replace(straight, curve="decibel")
+            return replace(linear, quantity="db")
         case "linear":
-            return replace(straight, curve="power")
+            return replace(linear, quantity="power")
         case "reflectance":
-            return straight
+            return linear
         case "dn" if scale is not None:
-            return straight
+            return linear
         case "uint8":
-            return straight if scale is not None else replace(straight, scale=1 / 255)
+            return linear if scale is not None else replace(linear, scale=1 / 255)
         case _:
             missing = "digital numbers without a scale" if units == "dn" else "no units"
             raise RadiometryUnknownError(
@@ -209,28 +209,14 @@ def _number(stated: Mapping[str, Any], key: str) -> float | None:
 
 
 def with_file_nodata(rule: Conversion, file_nodata: float | None) -> Conversion:
-    """The conversion with the file's own nodata beside what item and record state."""
+    """Add the file's own nodata value to those that item and record state."""
     if file_nodata is None or math.isnan(file_nodata) or file_nodata in rule.nodata:
         return rule
     return replace(rule, nodata=(*rule.nodata, float(file_nodata)))
 
 
-def started(numbers: NDArray[np.generic], rule: Conversion, *, mixed: bool) -> Floats:
-    """Digital numbers as a quantity that may be averaged: reflectance, or linear power.
-
-    Args:
-        numbers: As the file holds them.
-        rule: The conversion.
-        mixed: Pixels are going to be mixed by resampling; dB then become linear power first.
-
-    Returns:
-        float32, NaN where a number is a nodata value, NaN or infinite, or a power that is not above zero.
-    """
-    return averageable(measured(numbers, rule), rule, mixed=mixed)
-
-
-def measured(numbers: NDArray[np.generic], rule: Conversion) -> Floats:
-    """Digital numbers on the file's own scale: reflectance, dB or linear power.
+def apply_scale_offset(numbers: NDArray[np.generic], rule: Conversion) -> Floats:
+    """Convert digital numbers to the file's own quantity: reflectance, dB or linear power.
 
     Returns:
         float32, NaN where a number is a nodata value, NaN or infinite.
@@ -247,24 +233,24 @@ def measured(numbers: NDArray[np.generic], rule: Conversion) -> Floats:
     return values
 
 
-def keep_within(values: Floats, valid: tuple[float, float], rule: Conversion) -> None:
-    """NaN, in place, where what was ``measured`` lies outside ``valid`` (in dB for a power)."""
-    low, high = (10 ** (bound / 10) for bound in valid) if rule.curve == "power" else valid
+def mask_outside(values: Floats, valid: tuple[float, float], rule: Conversion) -> None:
+    """NaN, in place, where what was ``apply_scale_offset`` lies outside ``valid`` (in dB for a power)."""
+    low, high = (10 ** (bound / 10) for bound in valid) if rule.quantity == "power" else valid
     np.copyto(values, np.float32(np.nan), where=(values < low) | (values > high))
 
 
-def averageable(values: Floats, rule: Conversion, *, mixed: bool) -> Floats:
-    """What was ``measured``, as a quantity that may be averaged; see ``started``."""
-    if rule.curve == "power":
+def to_averaging_domain(values: Floats, rule: Conversion, *, mixed: bool) -> Floats:
+    """What was ``apply_scale_offset``, as a quantity that may be averaged; see ``started``."""
+    if rule.quantity == "power":
         values[values <= 0] = np.nan
-    if rule.curve == "decibel" and mixed:
+    if rule.quantity == "db" and mixed:
         values = np.power(np.float32(10), values / np.float32(10))
     return values
 
 
-def finished(values: Floats, rule: Conversion, *, mixed: bool) -> Floats:
-    """The physical quantity, in place: dB = 10 log10(power) where power was sampled."""
-    if rule.curve == "power" or (rule.curve == "decibel" and mixed):
+def to_output_unit(values: Floats, rule: Conversion, *, mixed: bool) -> Floats:
+    """Convert to the sensor's unit, in place: dB = 10 log10(power) where power was sampled."""
+    if rule.quantity == "power" or (rule.quantity == "db" and mixed):
         np.log10(values, out=values)
         values *= np.float32(10)
     return values

@@ -21,8 +21,8 @@ from rasterio.windows import Window
 from geoseg.errors import MissingBandError, SceneUnreadableError
 from geoseg.readers import radiometry
 from geoseg.readers.access import gdal_path, redact
-from geoseg.readers.recipe import BandRecipe, MaskRecipe
-from geoseg.readers.sampling import Floats, Place, Span, bilinear, block_mean, nearest, place
+from geoseg.readers.read_spec import BandReadSpec, MaskReadSpec
+from geoseg.readers.sampling import Floats, SourceCoords, Span, bilinear, block_mean, nearest, place
 from geoseg.readers.unit_check import check_plausible, check_power
 from geoseg.readers.validity import hidden_pixels
 
@@ -82,7 +82,7 @@ class GridWindow:
         return self.grid[slice(*self.rows), slice(*self.cols)]
 
 
-def read_band(path: str, band: BandRecipe, sight: GridWindow) -> Floats | None:
+def read_band(path: str, band: BandReadSpec, window: GridWindow) -> Floats | None:
     """A band in physical units.
 
     Returns:
@@ -98,15 +98,17 @@ def read_band(path: str, band: BandRecipe, sight: GridWindow) -> Floats | None:
             raise MissingBandError(
                 f"Band {band.name} should be band {band.index} of {redact(band.href)}, which has {dataset.count}."
             )
-        where = place(sight.grid, sight.rows, sight.cols, file_grid(dataset))
-        if where.misses:
+        where = place(window.grid, window.rows, window.cols, file_grid(dataset))
+        if where.no_overlap:
             return None
-        values, spans = _band_around(dataset, band, where, overview=sight.overview)
-        sampled = nearest(values, spans, where).astype(np.float32) if sight.overview else bilinear(values, spans, where)
-        return radiometry.finished(sampled, band.conversion, mixed=not where.exact)
+        values, spans = _band_around(dataset, band, where, overview=window.overview)
+        sampled = (
+            nearest(values, spans, where).astype(np.float32) if window.overview else bilinear(values, spans, where)
+        )
+        return radiometry.to_output_unit(sampled, band.conversion, mixed=not where.pixel_exact)
 
 
-def read_mask(path: str, mask: MaskRecipe, sight: GridWindow) -> NDArray[np.uint8] | None:
+def read_mask(path: str, mask: MaskReadSpec, window: GridWindow) -> NDArray[np.uint8] | None:
     """Which pixels the mask says were seen.
 
     Returns:
@@ -118,14 +120,14 @@ def read_mask(path: str, mask: MaskRecipe, sight: GridWindow) -> NDArray[np.uint
     """
     with _failing_as_unreadable(path):
         dataset = opened(path)
-        where = place(sight.grid, sight.rows, sight.cols, file_grid(dataset))
-        if where.misses:
+        where = place(window.grid, window.rows, window.cols, file_grid(dataset))
+        if where.no_overlap:
             return None
 
         def seen(window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
             return (~hidden_pixels(dataset, mask, window, shape)).view(np.uint8)
 
-        values, spans = _Layer(dataset, seen, _least, 0, sight.overview).around(where)
+        values, spans = _Layer(dataset, seen, _least, 0, window.overview).around(where)
         return nearest(values, spans, where).astype(np.uint8, copy=False)
 
 
@@ -137,33 +139,35 @@ def _least(values: NDArray[np.uint8], factors: tuple[int, int]) -> NDArray[np.ui
     return least
 
 
-def _band_around(dataset: DatasetReader, band: BandRecipe, where: Place, *, overview: bool) -> tuple[Floats, _Spans]:
+def _band_around(
+    dataset: DatasetReader, band: BandReadSpec, where: SourceCoords, *, overview: bool
+) -> tuple[Floats, _Spans]:
     conversion = radiometry.with_file_nodata(band.conversion, dataset.nodatavals[band.index - 1])
     flags = set(dataset.mask_flag_enums[band.index - 1])
     masked = bool(flags & {MaskFlags.per_dataset, MaskFlags.alpha}) and MaskFlags.all_valid not in flags
 
     def physical(window: Window, shape: tuple[int, int]) -> Floats:
         numbers = dataset.read(band.index, window=window, out_shape=shape)
-        values = radiometry.measured(numbers, conversion)
+        values = radiometry.apply_scale_offset(numbers, conversion)
         if masked:
             unseen = dataset.read_masks(band.index, window=window, out_shape=shape) == 0
             np.copyto(values, np.float32(np.nan), where=unseen)
-        if band.empty_where_zero:
+        if band.all_zero_is_nodata:
             np.copyto(values, np.float32(np.nan), where=_all_zero(dataset, numbers, band, window))
         check_power(values, band)
         if not overview:
             check_plausible(values, band)
         if band.unit in ("dB", "reflectance") and band.valid_range:
-            radiometry.keep_within(values, band.valid_range, conversion)
-        return radiometry.averageable(values, conversion, mixed=not where.exact)
+            radiometry.mask_outside(values, band.valid_range, conversion)
+        return radiometry.to_averaging_domain(values, conversion, mixed=not where.pixel_exact)
 
     return _Layer(dataset, physical, block_mean, math.nan, overview).around(where)
 
 
-def _all_zero(dataset: DatasetReader, numbers: NDArray[Any], band: BandRecipe, window: Window) -> NDArray[np.bool_]:
+def _all_zero(dataset: DatasetReader, numbers: NDArray[Any], band: BandReadSpec, window: Window) -> NDArray[np.bool_]:
     """Where every band that is read and lies on this file's grid holds exactly 0: fill that nobody declared."""
     zero: NDArray[np.bool_] = numbers == 0
-    for href, index in band.empty_where_zero:
+    for href, index in band.all_zero_is_nodata:
         if not zero.any():
             break
         if (href, index) == (band.href, band.index):
@@ -196,7 +200,7 @@ class _Layer:
     fill: float
     overview: bool
 
-    def around(self, where: Place) -> tuple[NDArray[Any], _Spans]:
+    def around(self, where: SourceCoords) -> tuple[NDArray[Any], _Spans]:
         """The (reduced) file around the output pixels, strip by strip where many of its pixels make one."""
         spans = where.spans()
         rows, cols = ((max(0, s[0]), min(size, s[1])) for s, size in zip(spans, where.shape, strict=True))

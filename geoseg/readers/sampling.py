@@ -38,7 +38,7 @@ OUTSIDE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceCoords:
     """Output pixels in the (reduced) pixel coordinates of a file: the centre of its pixel ``i`` lies at ``i``.
 
     Attributes:
@@ -53,15 +53,15 @@ class Place:
     xs: NDArray[np.float64]
     reduce_yx: tuple[int, int]
     shape: tuple[int, int]
-    exact: bool = False
+    pixel_exact: bool = False
 
     @property
-    def parallel(self) -> bool:
+    def axis_aligned(self) -> bool:
         """The axes of both grids are parallel."""
         return self.ys.ndim == 1
 
     @property
-    def misses(self) -> bool:
+    def no_overlap(self) -> bool:
         """No output pixel lies on the file."""
         return any(
             bool((where < -0.5).all() or (where >= size - 0.5).all())
@@ -74,7 +74,7 @@ class Place:
         return rows, cols
 
 
-def place(grid: GeoBox, rows: Span, cols: Span, file_grid: GeoBox) -> Place:
+def place(grid: GeoBox, rows: Span, cols: Span, file_grid: GeoBox) -> SourceCoords:
     """Find the pixels ``rows`` x ``cols`` of ``grid`` in a file.
 
     Args:
@@ -83,21 +83,21 @@ def place(grid: GeoBox, rows: Span, cols: Span, file_grid: GeoBox) -> Place:
         cols: Columns of it.
         file_grid: The file's own grid.
     """
-    if _parallel(grid, file_grid):
-        ys, xs, steps = _parallel_coordinates(grid, rows, cols, file_grid.transform)
+    if _axis_aligned(grid, file_grid):
+        ys, xs, steps = _aligned_coordinates(grid, rows, cols, file_grid.transform)
     else:
         ys, xs, steps = _projected_coordinates(grid, rows, cols, file_grid)
     # Slightly fewer file pixels than a whole multiple (rounding of a georeference) still are that multiple.
     reduce_yx = (max(1, int(steps[0] + 1e-6)), max(1, int(steps[1] + 1e-6)))
     shape = (-(-file_grid.shape[0] // reduce_yx[0]), -(-file_grid.shape[1] // reduce_yx[1]))
-    ys, xs = (_settled(where, factor, size) for where, factor, size in zip((ys, xs), reduce_yx, shape, strict=True))
+    ys, xs = (_snap(where, factor, size) for where, factor, size in zip((ys, xs), reduce_yx, shape, strict=True))
     # Where the steps are one file pixel, either all pixels of the grid fall on pixel centres or none does.
-    exact = ys.ndim == 1 and all(abs(step - 1) * SNAP < 1e-3 for step in steps)
-    exact = exact and bool((ys == np.floor(ys)).all() and (xs == np.floor(xs)).all())
-    return Place(ys, xs, reduce_yx, shape, exact)
+    pixel_exact = ys.ndim == 1 and all(abs(step - 1) * SNAP < 1e-3 for step in steps)
+    pixel_exact = pixel_exact and bool((ys == np.floor(ys)).all() and (xs == np.floor(xs)).all())
+    return SourceCoords(ys, xs, reduce_yx, shape, pixel_exact)
 
 
-def _settled(where: NDArray[np.float64], factor: int, size: int) -> NDArray[np.float64]:
+def _snap(where: NDArray[np.float64], factor: int, size: int) -> NDArray[np.float64]:
     """Edge coordinates as centre coordinates of reduced pixels, rounded and kept near the file."""
     centred = where / factor
     centred -= 0.5
@@ -109,12 +109,12 @@ def _settled(where: NDArray[np.float64], factor: int, size: int) -> NDArray[np.f
     return np.clip(centred, -OUTSIDE, size + OUTSIDE, out=centred)
 
 
-def _parallel(grid: GeoBox, file_grid: GeoBox) -> bool:
-    straight = all(g.transform.b == 0 and g.transform.d == 0 for g in (grid, file_grid))
-    return straight and bool(grid.crs == file_grid.crs)
+def _axis_aligned(grid: GeoBox, file_grid: GeoBox) -> bool:
+    north_up = all(g.transform.b == 0 and g.transform.d == 0 for g in (grid, file_grid))
+    return north_up and bool(grid.crs == file_grid.crs)
 
 
-def _parallel_coordinates(
+def _aligned_coordinates(
     grid: GeoBox, rows: Span, cols: Span, source: Affine
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[float, float]]:
     out = grid.transform
@@ -137,15 +137,17 @@ def _projected_coordinates(
     crs = (grid.crs.to_wkt(), file_grid.crs.to_wkt())
     to_file = ~file_grid.transform
 
-    def exact(y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def to_file_exact(
+        y: NDArray[np.float64], x: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         east, north = _transformer(*crs).transform(*_applied(grid.transform, x, y))
         col, row = _applied(to_file, np.asarray(east), np.asarray(north))
         return row, col
 
     knots_y, knots_x = (np.arange(s[0] // LATTICE, s[1] // LATTICE + 2) * LATTICE + 0.5 for s in (rows, cols))
     at_y, at_x = np.meshgrid(knots_y, knots_x, indexing="ij")
-    ys, xs = (_between(knots, rows, cols) for knots in exact(at_y, at_x))
-    return ys, xs, _steps(exact, grid.shape)
+    ys, xs = (_between(knots, rows, cols) for knots in to_file_exact(at_y, at_x))
+    return ys, xs, _steps(to_file_exact, grid.shape)
 
 
 def _applied(
@@ -171,10 +173,10 @@ def _knot_weights(span: Span) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     return index // LATTICE - span[0] // LATTICE, (index % LATTICE) / LATTICE
 
 
-def _steps(exact: object, shape: tuple[int, int]) -> tuple[float, float]:
+def _steps(to_file_exact: object, shape: tuple[int, int]) -> tuple[float, float]:
     """File pixels per output pixel along the file's axes, at the middle of the whole grid."""
     y, x = shape[0] / 2, shape[1] / 2
-    rows, cols = exact(np.array([y, y + 1, y]), np.array([x, x, x + 1]))  # type: ignore[operator]
+    rows, cols = to_file_exact(np.array([y, y + 1, y]), np.array([x, x, x + 1]))  # type: ignore[operator]
     steps = float(np.abs(np.diff(rows[[1, 0, 2]])).max()), float(np.abs(np.diff(cols[[1, 0, 2]])).max())
     return steps if np.isfinite(steps).all() else (1.0, 1.0)
 
@@ -208,12 +210,12 @@ def block_mean(values: Floats, factors: tuple[int, int]) -> Floats:
     return np.divide(total, np.maximum(count, 1), out=total)
 
 
-def nearest(values: NDArray[np.generic], spans: tuple[Span, Span], where: Place) -> NDArray[np.generic]:
+def nearest(values: NDArray[np.generic], spans: tuple[Span, Span], where: SourceCoords) -> NDArray[np.generic]:
     """The value of the pixel each output pixel's centre lies in; ``values`` covers ``spans``."""
     rows, cols = (
         np.floor(axis + 0.5).astype(np.intp) - span[0] for axis, span in zip((where.ys, where.xs), spans, strict=True)
     )
-    if not where.parallel:
+    if not where.axis_aligned:
         return values[rows, cols]
     if _consecutive(rows) and _consecutive(cols):
         return values[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
@@ -224,7 +226,7 @@ def _consecutive(index: NDArray[np.intp]) -> bool:
     return bool((np.diff(index) == 1).all())
 
 
-def bilinear(values: Floats, spans: tuple[Span, Span], where: Place) -> Floats:
+def bilinear(values: Floats, spans: tuple[Span, Span], where: SourceCoords) -> Floats:
     """Bilinear where observed: a pixel is observed exactly where its nearest file pixel is.
 
     Neighbours that were not observed have no say; the others' weights are scaled up for them. So nothing
@@ -238,9 +240,9 @@ def bilinear(values: Floats, spans: tuple[Span, Span], where: Place) -> Floats:
     Returns:
         float32, the shape of the output.
     """
-    if where.exact:
+    if where.pixel_exact:
         return nearest(values, spans, where).astype(np.float32, copy=False)
-    blend = _blend_parallel if where.parallel else _blend_scattered
+    blend = _blend_aligned if where.axis_aligned else _blend_scattered
     result = blend(values, spans, where)
     holes: NDArray[np.bool_] = np.isnan(values)
     if not holes.any():
@@ -258,7 +260,7 @@ def _corners(axis: NDArray[np.float64], span: Span) -> tuple[NDArray[np.intp], F
     return low.astype(np.intp) - span[0], (axis - low).astype(np.float32)
 
 
-def _blend_parallel(values: Floats, spans: tuple[Span, Span], where: Place) -> Floats:
+def _blend_aligned(values: Floats, spans: tuple[Span, Span], where: SourceCoords) -> Floats:
     (row, wy), (col, wx) = (_corners(a, s) for a, s in zip((where.ys, where.xs), spans, strict=True))
     result = np.empty((len(row), len(col)), np.float32)
     step = max(1, STRIP_PX // max(1, len(col)))
@@ -277,7 +279,7 @@ def _blend_parallel(values: Floats, spans: tuple[Span, Span], where: Place) -> F
     return result
 
 
-def _blend_scattered(values: Floats, spans: tuple[Span, Span], where: Place) -> Floats:
+def _blend_scattered(values: Floats, spans: tuple[Span, Span], where: SourceCoords) -> Floats:
     (row, wy), (col, wx) = (_corners(a, s) for a, s in zip((where.ys, where.xs), spans, strict=True))
     flat, width = np.ascontiguousarray(values).ravel(), values.shape[1]
     corner = row * width + col

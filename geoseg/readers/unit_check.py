@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import RadiometryUnknownError
 from geoseg.readers.access import redact
-from geoseg.readers.recipe import BandRecipe
+from geoseg.readers.read_spec import BandReadSpec
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -20,7 +20,7 @@ POWER_CEILING = 2.0
 """Linear backscatter of nearly every pixel is below this. In dB, a rectangle all between 0 and 2 is no landscape."""
 
 
-def check_power(values: NDArray[np.float32], band: BandRecipe) -> None:
+def check_power(values: NDArray[np.float32], band: BandReadSpec) -> None:
     """Refuse dB that are said to be linear power: all of it would silently turn into "not observed".
 
     Args:
@@ -30,7 +30,7 @@ def check_power(values: NDArray[np.float32], band: BandRecipe) -> None:
     Raises:
         RadiometryUnknownError: Half of the numbers are below -1; noise alone makes power slightly negative at most.
     """
-    if band.conversion.curve != "power":
+    if band.conversion.quantity != "power":
         return
     known = _without_fill(_known(values), (0, np.inf))
     if known.size < ENOUGH_PX or float(np.median(known)) >= -1:
@@ -60,7 +60,7 @@ def _without_fill(known: NDArray[np.float32], valid: tuple[float, float]) -> NDA
     return known[known != numbers[counts.argmax()]] if numbers.size else known
 
 
-def check_plausible(values: NDArray[np.float32], band: BandRecipe) -> None:
+def check_plausible(values: NDArray[np.float32], band: BandReadSpec) -> None:
     """Refuse a band whose numbers are not in the unit they are said to be in.
 
     Args:
@@ -75,12 +75,12 @@ def check_plausible(values: NDArray[np.float32], band: BandRecipe) -> None:
     if band.unit is None or band.valid_range is None:
         return
     known = _known(values)
-    if band.conversion.curve == "power":
+    if band.conversion.quantity == "power":
         known = 10 * np.log10(known[known > 0])
     known = _without_fill(known, band.valid_range)
     if known.size < ENOUGH_PX:
         return
-    fault = _fault(known, band.valid_range, band.conversion.curve == "decibel")
+    fault = _fault(known, band.valid_range, band.conversion.quantity == "db")
     if fault:
         raise RadiometryUnknownError(
             f"Band {band.name} in {redact(band.href)} is read as {band.unit}, but {fault}. "

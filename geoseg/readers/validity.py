@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy.ndimage import binary_dilation
 
-from geoseg.readers.recipe import MaskRecipe
+from geoseg.readers.read_spec import MaskReadSpec
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -20,7 +20,7 @@ UDM2_BANDS = 8
 
 
 def hidden_pixels(
-    dataset: DatasetReader, mask: MaskRecipe, window: Window, shape: tuple[int, int]
+    dataset: DatasetReader, mask: MaskReadSpec, window: Window, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Pixels of the mask that were not observed.
 
@@ -69,7 +69,7 @@ def hidden_by_clipping(numbers: NDArray[np.number], lowest: Sequence[float]) -> 
 
 
 def _clipped_around(
-    dataset: DatasetReader, mask: MaskRecipe, window: Window, shape: tuple[int, int]
+    dataset: DatasetReader, mask: MaskReadSpec, window: Window, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Clipped pixels and those within ``reach_px``, also where the clipped one lies beyond the window.
 

@@ -58,9 +58,7 @@ def test_the_mask_is_that_of_the_engine_that_maps(model, seen, loro, tmp_path):
     cube, pair = seen
     predictor = Predictor.of("otsu" if model == "otsu" else smaller_windows(loro[0] / "unet" / "fold-Kano", tmp_path))
     bands = predictor.card.bands
-    cube = replace(
-        cube, bands=bands, recipes=tuple(replace(each, bands=each.bands[: len(bands)]) for each in cube.recipes)
-    )
+    cube = replace(cube, bands=bands, specs=tuple(replace(each, bands=each.bands[: len(bands)]) for each in cube.specs))
     imagery = ModelInput(bands, cube)
     known = predictor.with_acquisition(gsd_m=pair.gsd_m, time=pair.time, latlon=pair.latlon)
     with_threshold = fit_scene_threshold(LocalExecutor(), imagery, known, silent)

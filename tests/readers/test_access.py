@@ -18,9 +18,9 @@ import rasterio
 from geoseg.core.scene import Scene
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError
 from geoseg.readers import Cube
-from geoseg.readers.access import GDAL_SETTINGS, captured_settings, gdal_path, redact, signer, signing
-from geoseg.readers.planning import plan_scene
-from geoseg.readers.recipe import SceneRecipe
+from geoseg.readers.access import GDAL_SETTINGS, captured_settings, gdal_path, redact, signing, url_signer
+from geoseg.readers.plan_scene import plan_scene
+from geoseg.readers.read_spec import SceneReadSpec
 from tests.readers.conftest import DAY, grid, write
 
 SECRET = "s3cr3t-signature"
@@ -129,12 +129,12 @@ def picture(folder: Path, number: int = 1500) -> bytes:
 BLOB = "https://account.blob.core.windows.net/container/file.tif"
 
 
-def pc_recipe() -> SceneRecipe:
+def pc_recipe() -> SceneReadSpec:
     return plan_scene(scene({"B03": BLOB, "SCL": BLOB}), ("green",))
 
 
 def test_a_token_is_asked_for_once_and_again_before_it_expires(tokens):
-    sign = signer(pc_recipe())
+    sign = url_signer(pc_recipe())
     assert sign(BLOB) == f"/vsicurl/{BLOB}?sig={SECRET}1"
     assert sign(BLOB) == f"/vsicurl/{BLOB}?sig={SECRET}1"
     assert tokens.tokens == 1
@@ -148,7 +148,7 @@ def test_a_token_is_asked_for_once_and_again_before_it_expires(tokens):
 def test_a_recipe_holds_no_token_and_signing_happens_at_read_time(tokens):
     cube = Cube.of([scene({"B03": BLOB, "SCL": BLOB})], grid(40, 40), ("green",), instant=DAY)
     assert tokens.tokens == 0
-    assert SECRET not in repr(cube.recipes)
+    assert SECRET not in repr(cube.specs)
 
 
 def test_a_signed_file_is_read_through_the_network_and_its_token_goes_nowhere(tokens, tmp_path, monkeypatch, caplog):
@@ -219,8 +219,8 @@ def test_s3_is_read_with_the_environments_credentials_which_the_cube_does_not_ca
     assert SECRET not in repr(cube.settings)
     assert ("AWS_HTTPS", "NO") in cube.settings
     endpoint = service.url.removeprefix("http://")
-    recipes = tuple(redirected(recipe, endpoint) for recipe in cube.recipes)
-    cube = Cube(cube.scenes, cube.geobox, cube.bands, recipes=recipes, settings=cube.settings)
+    specs = tuple(redirected(spec, endpoint) for spec in cube.specs)
+    cube = Cube(cube.scenes, cube.geobox, cube.bands, specs=specs, settings=cube.settings)
     pixels = cube.tile(0, 0)
     assert pixels.failures == ()
     np.testing.assert_allclose(pixels.values, 0.05, atol=1e-6)
@@ -228,10 +228,10 @@ def test_s3_is_read_with_the_environments_credentials_which_the_cube_does_not_ca
     assert not any(SECRET in str(headers) for headers in service.headers)
 
 
-def redirected(recipe: SceneRecipe, endpoint: str) -> SceneRecipe:
+def redirected(spec: SceneReadSpec, endpoint: str) -> SceneReadSpec:
     from dataclasses import replace
 
-    return replace(recipe, s3_endpoint=endpoint)
+    return replace(spec, s3_endpoint=endpoint)
 
 
 # -- settings and words ----------------------------------------------------------------------------------------------

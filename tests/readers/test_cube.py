@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 
 from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownError
 from geoseg.readers import Cube, Failure
-from geoseg.readers.composite import Canvas, median
+from geoseg.readers.composite import Mosaic, median
 from tests.readers.conftest import DAY, grid
 
 CLEAR, CLOUD = 4, 9
@@ -281,14 +281,14 @@ def test_median_is_nanmedian(count, seed):
 
 
 def test_a_canvas_knows_the_smallest_rectangle_that_is_missing():
-    canvas = Canvas(1, (10, 10))
-    assert canvas.gap() == (slice(0, 10), slice(0, 10))
+    canvas = Mosaic(1, (10, 10))
+    assert canvas.missing_window() == (slice(0, 10), slice(0, 10))
     everything = np.ones((10, 10), dtype=bool)
     everything[3:5, 7] = False
     canvas.fill((slice(0, 10), slice(0, 10)), [np.zeros((10, 10), np.float32)], everything, 0)
-    assert canvas.gap() == (slice(3, 5), slice(7, 8))
+    assert canvas.missing_window() == (slice(3, 5), slice(7, 8))
     canvas.fill((slice(3, 5), slice(7, 8)), [np.ones((2, 1), np.float32)], np.ones((2, 1), dtype=bool), 1)
-    assert canvas.gap() is None
+    assert canvas.missing_window() is None
     assert canvas.values.sum() == 2
 
 

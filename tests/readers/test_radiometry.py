@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from geoseg.catalog.collections import Collection, collection
 from geoseg.core.scene import Scene
 from geoseg.errors import RadiometryUnknownError
-from geoseg.readers.radiometry import conversion, finished, started
-from geoseg.readers.recipe import Conversion
+from geoseg.readers.radiometry import apply_scale_offset, conversion, to_averaging_domain, to_output_unit
+from geoseg.readers.read_spec import Conversion
 from tests.readers.conftest import DAY
 
 PC = "planetary-computer/sentinel-2-l2a"
@@ -24,6 +24,10 @@ CDSE = "cdse/sentinel-2-l2a"
 
 def scene(properties: dict[str, Any], name: str = "scene", sensor: str = "s2") -> Scene:
     return Scene(name, "any", sensor, DAY, (0, 0, 1, 1), item={"properties": properties})
+
+
+def started(numbers: np.ndarray, rule: Conversion, *, mixed: bool) -> np.ndarray:
+    return to_averaging_domain(apply_scale_offset(numbers, rule), rule, mixed=mixed)
 
 
 def decide(record: str | Collection, properties: dict[str, Any], asset: dict[str, Any] | None = None, **more: Any):
@@ -86,8 +90,8 @@ def test_a_sentinel_2_offset_that_cannot_be_decided_is_refused(record, propertie
 @pytest.mark.parametrize(
     ("sensor", "units", "numbers", "expected"),
     [
-        ("s1", "db", {}, Conversion(curve="decibel")),
-        ("s1", "linear", {"nodata": -32768}, Conversion(nodata=(-32768.0,), curve="power")),
+        ("s1", "db", {}, Conversion(quantity="db")),
+        ("s1", "linear", {"nodata": -32768}, Conversion(nodata=(-32768.0,), quantity="power")),
         ("s2", "reflectance", {"nodata": "nan"}, Conversion()),
         ("s2", "dn", {"scale": 1e-4, "offset": -0.1, "nodata": 0}, Conversion(1e-4, -0.1, (0.0,))),
         ("aerial", "uint8", {}, Conversion(1 / 255)),
@@ -132,7 +136,9 @@ def test_band_metadata_of_the_second_band_counts_for_the_second_band():
 @given(st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=50))
 def test_reflectance_agrees_with_the_formula_in_double_precision(numbers):
     dn = np.array([numbers], dtype=np.uint16)
-    values = finished(started(dn, Conversion(1e-4, -0.1, (0.0,)), mixed=False), Conversion(1e-4, -0.1), mixed=False)
+    values = to_output_unit(
+        started(dn, Conversion(1e-4, -0.1, (0.0,)), mixed=False), Conversion(1e-4, -0.1), mixed=False
+    )
     expected = np.where(dn == 0, np.nan, (dn.astype(np.float64) - 1000) / 10000)
     assert values.dtype == np.float32
     np.testing.assert_allclose(values, expected, atol=1e-6)
@@ -141,8 +147,8 @@ def test_reflectance_agrees_with_the_formula_in_double_precision(numbers):
 @given(st.lists(st.floats(-10, 1000, width=32), min_size=1, max_size=50))
 def test_decibels_of_a_power_that_is_not_above_zero_are_not_observed(numbers):
     power = np.array([numbers], dtype=np.float32)
-    rule = Conversion(nodata=(-9.0,), curve="power")
-    values = finished(started(power, rule, mixed=False), rule, mixed=False)
+    rule = Conversion(nodata=(-9.0,), quantity="power")
+    values = to_output_unit(started(power, rule, mixed=False), rule, mixed=False)
     np.testing.assert_array_equal(np.isnan(values), power <= 0)
     positive = power > 0
     np.testing.assert_allclose(values[positive], 10 * np.log10(power[positive].astype(np.float64)), atol=1e-4)

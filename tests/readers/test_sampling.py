@@ -14,11 +14,11 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from geoseg.readers.raster import GridWindow, read_band
-from geoseg.readers.recipe import BandRecipe, Conversion
+from geoseg.readers.read_spec import BandReadSpec, Conversion
 from geoseg.readers.sampling import block_mean, place
 from tests.readers.conftest import ORIGIN, UTM, grid, write
 
-PLAIN = BandRecipe("green", "", 1, Conversion())
+PLAIN = BandReadSpec("green", "", 1, Conversion())
 
 
 def whole(target: GeoBox) -> GridWindow:
@@ -164,13 +164,13 @@ def test_block_mean_is_nanmean_where_half_is_observed(fy, fx, seed):
 
 @pytest.mark.parametrize("shift", [(1e6, 0), (0, 1e6), (-1e6, -1e6)])
 def test_a_rectangle_beyond_the_file_is_missed(shift):
-    assert place(grid(10, 10, shift=shift), (0, 10), (0, 10), grid(50, 50)).misses
+    assert place(grid(10, 10, shift=shift), (0, 10), (0, 10), grid(50, 50)).no_overlap
 
 
 def test_decibels_are_averaged_as_power(tmp_path):
     decibels = np.array([[-20, -10], [-10, -10]], dtype=np.float32)
     path = str(write(tmp_path / "a.tif", decibels, grid(2, 2)))
-    band = BandRecipe("vv", "", 1, Conversion(curve="decibel"))
+    band = BandReadSpec("vv", "", 1, Conversion(quantity="db"))
     read = read_band(path, band, whole(grid(1, 1, 20)))
     np.testing.assert_allclose(read, [[10 * np.log10((0.01 + 0.1 * 3) / 4)]], rtol=1e-6)
     np.testing.assert_array_equal(read_band(path, band, whole(grid(2, 2))), decibels)

@@ -11,8 +11,8 @@ import pytest
 from geoseg.catalog.collections import collection
 from geoseg.core.scene import Scene
 from geoseg.errors import MissingBandError, RadiometryUnknownError
-from geoseg.readers.planning import plan_scene, refusal
-from geoseg.readers.recipe import Conversion
+from geoseg.readers.plan_scene import plan_scene, refusal
+from geoseg.readers.read_spec import Conversion
 from tests.readers.conftest import DAY
 
 PC, CDSE, ES = "planetary-computer", "cdse", "earth-search"
@@ -44,7 +44,7 @@ RESOLVED: list[tuple[str, str, tuple[str, ...], Conversion, dict[str, str], str 
         "sentinel-1-rtc-pc",
         f"{PC}/sentinel-1-rtc",
         ("vv", "vh"),
-        Conversion(nodata=(-32768.0,), curve="power"),
+        Conversion(nodata=(-32768.0,), quantity="power"),
         {"vv": "iw-vv.rtc.tiff", "vh": "iw-vh.rtc.tiff"},
         None,
     ),
@@ -140,20 +140,20 @@ def scene(item: dict[str, Any], record: str) -> Scene:
 @pytest.mark.parametrize(("name", "record", "bands", "rule", "ends", "mask"), RESOLVED, ids=[r[0] for r in RESOLVED])
 def test_an_item_resolves(data, name, record, bands, rule, ends, mask):
     for item in items(data, name):
-        recipe = plan_scene(scene(item, record), bands)
-        assert [band.name for band in recipe.bands] == list(bands)
-        for band in recipe.bands:
+        spec = plan_scene(scene(item, record), bands)
+        assert [band.name for band in spec.bands] == list(bands)
+        for band in spec.bands:
             assert band.conversion == rule
             assert band.href.endswith(ends.get(band.name, ""))
-        assert [m.href.endswith(str(mask)) for m in recipe.masks] == ([True] if mask else [])
-        assert recipe.notes == ()
+        assert [m.href.endswith(str(mask)) for m in spec.masks] == ([True] if mask else [])
+        assert spec.notes == ()
         assert refusal(scene(item, record), bands) is None
 
 
 def test_bands_of_one_file_are_told_apart(data):
-    recipe = plan_scene(scene(items(data, "naip-pc")[0], f"{PC}/naip"), ("nir", "green"))
-    assert [band.index for band in recipe.bands] == [4, 2]
-    assert len({band.href for band in recipe.bands}) == 1
+    spec = plan_scene(scene(items(data, "naip-pc")[0], f"{PC}/naip"), ("nir", "green"))
+    assert [band.index for band in spec.bands] == [4, 2]
+    assert len({band.href for band in spec.bands}) == 1
 
 
 @pytest.mark.parametrize(("name", "record", "bands", "error", "words"), REFUSED, ids=[r[0] for r in REFUSED])

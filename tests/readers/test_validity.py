@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.catalog.collections import collection
-from geoseg.readers.planning import scene_classes
+from geoseg.readers.plan_scene import scene_classes
 from geoseg.readers.raster import GridWindow, read_mask
-from geoseg.readers.recipe import MaskRecipe
+from geoseg.readers.read_spec import MaskReadSpec
 from tests.readers.conftest import grid, write
 
 
 def seen_through(path, mask_kind, target, hidden=()):
-    sight = GridWindow(target, (0, target.shape[0]), (0, target.shape[1]))
-    return read_mask(str(path), MaskRecipe(mask_kind, str(path), hidden), sight)
+    window = GridWindow(target, (0, target.shape[0]), (0, target.shape[1]))
+    return read_mask(str(path), MaskReadSpec(mask_kind, str(path), hidden), window)
 
 
 def test_scene_classes_of_cloud_shadow_and_nothing_are_hidden(tmp_path):
@@ -68,7 +68,7 @@ def test_the_classes_a_persons_own_mask_is_read_with_are_the_catalogues():
 
 
 def clipped_recipe(path):
-    return MaskRecipe("clipped", str(path), lowest=((1, 1.0), (2, 1.0), (3, 1.0)), reach_px=2)
+    return MaskReadSpec("clipped", str(path), lowest=((1, 1.0), (2, 1.0), (3, 1.0)), reach_px=2)
 
 
 def test_visible_bands_that_are_all_clipped_measured_nothing_and_spoil_two_pixels_beside(tmp_path):

@@ -12,7 +12,7 @@ from geoseg.core.scene import Scene
 from geoseg.errors import MissingBandError, ReadError
 from geoseg.readers.bands import assets_of, band_source
 from geoseg.readers.radiometry import conversion
-from geoseg.readers.recipe import BandRecipe, MaskRecipe, SceneRecipe
+from geoseg.readers.read_spec import BandReadSpec, MaskReadSpec, SceneReadSpec
 
 OWN_MASKS = ("udm2", "udm", "scl")
 """Masks that a person's own item may bring, the most telling first."""
@@ -21,7 +21,7 @@ ROUNDING = 1e-6
 """A scale such as 0.0001 is no binary number: its first step may lie a hair above."""
 
 
-def plan_scene(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
+def plan_scene(scene: Scene, bands: Sequence[str]) -> SceneReadSpec:
     """How to read ``bands`` of a scene.
 
     Raises:
@@ -30,14 +30,13 @@ def plan_scene(scene: Scene, bands: Sequence[str]) -> SceneRecipe:
         UnknownNameError: Its collection or sensor has no record.
     """
     record = collection(scene.collection)
-    recipes = _at_the_door(scene, record, tuple(_band(scene, record, band) for band in bands))
+    specs = _add_nodata_rules(scene, record, tuple(_band(scene, record, band) for band in bands))
     masks, notes = _masks(scene, record)
     masks += _clipped(scene, record)
-    return SceneRecipe(
+    return SceneReadSpec(
         id=scene.id,
-        time=scene.time,
         footprint=_footprint(scene),
-        bands=recipes,
+        bands=specs,
         masks=masks,
         access=record.access,
         s3_endpoint=record.s3_endpoint,
@@ -54,16 +53,16 @@ def refusal(scene: Scene, bands: Sequence[str]) -> str | None:
     return None
 
 
-def _band(scene: Scene, record: Collection, band: str) -> BandRecipe:
+def _band(scene: Scene, record: Collection, band: str) -> BandReadSpec:
     # A product that is no map at all is refused for that, not for the band names it happens to lack.
     if record.radiometry.kind == "refused":
         conversion(scene, record, {}, 1)
     source = band_source(scene, record, band)
     asset = assets_of(scene)[source.asset]
-    return BandRecipe(band, str(asset["href"]), source.index, conversion(scene, record, asset, source.index))
+    return BandReadSpec(band, str(asset["href"]), source.index, conversion(scene, record, asset, source.index))
 
 
-def _at_the_door(scene: Scene, record: Collection, bands: tuple[BandRecipe, ...]) -> tuple[BandRecipe, ...]:
+def _add_nodata_rules(scene: Scene, record: Collection, bands: tuple[BandReadSpec, ...]) -> tuple[BandReadSpec, ...]:
     """The bands with what tells observations from fill that nobody declared.
 
     A person's own file often holds 0 where nothing was seen and does not say so. One band may measure exactly 0; all
@@ -76,17 +75,17 @@ def _at_the_door(scene: Scene, record: Collection, bands: tuple[BandRecipe, ...]
     zero = record.radiometry.kind == "declared" and described.unit in ("dB", "reflectance")
     together = tuple((band.href, band.index) for band in bands) if zero else ()
     return tuple(
-        replace(band, unit=described.unit, valid_range=described.valid_range, empty_where_zero=together)
+        replace(band, unit=described.unit, valid_range=described.valid_range, all_zero_is_nodata=together)
         for band in bands
     )
 
 
-def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskRecipe, ...], tuple[str, ...]]:
+def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskReadSpec, ...], tuple[str, ...]]:
     """What hides pixels: the mask the record expects, else one that a person's own item brings, else a note."""
     hrefs = {key: str(asset["href"]) for key, asset in assets_of(scene).items() if "href" in asset}
     expected = record.validity
     if isinstance(expected, SceneClasses) and expected.asset in hrefs:
-        return (MaskRecipe("scl", hrefs[expected.asset], expected.hidden),), ()
+        return (MaskReadSpec("scl", hrefs[expected.asset], expected.hidden),), ()
     own = () if expected is None else (expected.asset,)
     for name in (*OWN_MASKS, *own):
         if name in hrefs:
@@ -96,7 +95,7 @@ def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskRecipe, ...], tu
     return (), (f"Scene {scene.id} has no {expected.asset} layer: its clouds and shadows are not masked.",)
 
 
-def _clipped(scene: Scene, record: Collection) -> tuple[MaskRecipe, ...]:
+def _clipped(scene: Scene, record: Collection) -> tuple[MaskReadSpec, ...]:
     """What the record says of clipped numbers, for a scene that holds all those bands in one file."""
     rule = record.clipped
     if rule is None:
@@ -112,13 +111,13 @@ def _clipped(scene: Scene, record: Collection) -> tuple[MaskRecipe, ...]:
     for place in places:
         numbers = conversion(scene, record, asset, place.index)
         lowest.append((place.index, (rule.at * (1 + ROUNDING) - numbers.offset) / numbers.scale))
-    return (MaskRecipe("clipped", str(asset["href"]), lowest=tuple(lowest), reach_px=rule.reach_px),)
+    return (MaskReadSpec("clipped", str(asset["href"]), lowest=tuple(lowest), reach_px=rule.reach_px),)
 
 
-def _own_mask(name: str, href: str) -> MaskRecipe:
+def _own_mask(name: str, href: str) -> MaskReadSpec:
     if name != "scl":
-        return MaskRecipe("udm", href)
-    return MaskRecipe("scl", href, scene_classes().hidden)
+        return MaskReadSpec("udm", href)
+    return MaskReadSpec("scl", href, scene_classes().hidden)
 
 
 def scene_classes() -> SceneClasses:

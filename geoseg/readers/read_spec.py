@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from geoseg.catalog.sensors import Unit
 
-Curve = Literal["straight", "power", "decibel"]
-"""``straight``: linear in the physical unit; ``power``: linear power that becomes dB; ``decibel``: dB already."""
+Quantity = Literal["linear", "power", "db"]
+"""``linear``: linear in the physical unit; ``power``: linear power that becomes dB; ``db``: dB already."""
 
 Access = Literal["public", "planetary-computer", "s3", "planet"]
 
@@ -29,11 +28,11 @@ class Conversion:
     scale: float = 1.0
     offset: float = 0.0
     nodata: tuple[float, ...] = ()
-    curve: Curve = "straight"
+    quantity: Quantity = "linear"
 
 
 @dataclass(frozen=True, slots=True)
-class BandRecipe:
+class BandReadSpec:
     """One band of one scene.
 
     Attributes:
@@ -53,11 +52,11 @@ class BandRecipe:
     conversion: Conversion
     unit: Unit | None = None
     valid_range: tuple[float, float] | None = None
-    empty_where_zero: tuple[tuple[str, int], ...] = ()
+    all_zero_is_nodata: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class MaskRecipe:
+class MaskReadSpec:
     """A layer that says which pixels were seen.
 
     Attributes:
@@ -77,12 +76,11 @@ class MaskRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class SceneRecipe:
+class SceneReadSpec:
     """One scene.
 
     Attributes:
         id: The scene's id.
-        time: Acquisition, UTC.
         footprint: GeoJSON geometry (WGS 84) as text.
         bands: The bands, in the order they are read.
         masks: What hides pixels.
@@ -92,10 +90,9 @@ class SceneRecipe:
     """
 
     id: str
-    time: datetime
     footprint: str
-    bands: tuple[BandRecipe, ...]
-    masks: tuple[MaskRecipe, ...] = ()
+    bands: tuple[BandReadSpec, ...]
+    masks: tuple[MaskReadSpec, ...] = ()
     access: Access = "public"
     s3_endpoint: str | None = None
     notes: tuple[str, ...] = ()
