@@ -138,7 +138,8 @@ class MapPlan:
     def notes(self) -> tuple[str, ...]:
         """What a person should know before believing the map."""
         seen = (self.imagery, self.imagery_before) if self.imagery_before else (self.imagery,)
-        notes = [note for imagery in seen for cube in imagery.cubes for note in cube.notes]
+        notes = [*self.request.area.notes]
+        notes += [note for imagery in seen for cube in imagery.cubes for note in cube.notes]
         finest, coarsest = self.card.gsd_m or (0.0, float("inf"))
         if not finest <= self.gsd_m <= coarsest:
             span = f"{finest:g} to {coarsest:g} m"

@@ -45,7 +45,12 @@ def finetune(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Polygons with a class field, as drawn in QGIS (GPKG, GeoJSON, Shapefile).")
+        str | None,
+        typer.Option(help="Polygons with a class field, as drawn in QGIS (GPKG, GeoJSON, Shapefile).", metavar="FILE"),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Layer of --labels to read (default: all with polygons and the field).", metavar="NAME"),
     ] = None,
     scene: Annotated[
         list[str] | None,
@@ -145,6 +150,7 @@ def finetune(
         "bands": bands,
         "date": date,
         "class_field": class_field,
+        "layer": layer,
         "resolution_m": resolution,
     }
     plan = _with_flags(plan, data or [], labels, scene or [], validation, told, shots)
@@ -171,7 +177,7 @@ def finetune(
 def _with_flags(
     plan: Plan,
     data: list[str],
-    labels: Path | None,
+    labels: str | None,
     scenes: list[str],
     validation: str | None,
     told: dict[str, Any],
@@ -187,8 +193,10 @@ def _with_flags(
         plain["bands"] = read
     sources = [source_of(data=each, **plain) for each in data]
     if labels:
-        drawn = {key: told[key] for key in ("date", "class_field", "sensor", "resolution_m")}
+        drawn = {key: told[key] for key in ("date", "class_field", "layer", "sensor", "resolution_m")}
         sources.append(source_of(labels=labels, scenes=tuple(scenes), **drawn))
+    elif layer := told["layer"]:
+        raise BadOptionError(f"--layer {layer} is a layer of --labels, which is not given.")
     elif told["resolution_m"]:
         raise BadOptionError("--resolution is of --labels on --scene: the images of --data keep their own pixels.")
     changes: dict[str, Any] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import re
 import shlex
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
@@ -34,6 +36,8 @@ class Dates:
         try:
             days = [datetime.strptime(part, "%Y-%m-%d").replace(tzinfo=UTC).date() for part in parts]
         except ValueError:
+            for part in parts:
+                _check_day_exists(part, flag)
             raise BadDateError(f"{flag} takes YYYY-MM-DD or YYYY-MM-DD/YYYY-MM-DD, not {text!r}.") from None
         first, last = days[0], days[-1]
         if first > last:
@@ -63,6 +67,23 @@ class Dates:
     def __str__(self) -> str:
         """As a person types it."""
         return f"{self.first}" if self.first == self.last else f"{self.first}/{self.last}"
+
+
+def _check_day_exists(text: str, flag: str) -> None:
+    """Say of a date in the right form why it is none.
+
+    Raises:
+        BadDateError: The month or the day does not exist.
+    """
+    form = re.fullmatch(r"(\d{4})-(\d{1,2})-(\d{1,2})", text)
+    if form is None:
+        return
+    year, month, day = (int(number) for number in form.groups())
+    if not 1 <= month <= 12:
+        raise BadDateError(f"{flag} {text}: there is no month {month}. The order is year-month-day.")
+    days = calendar.monthrange(year, month)[1] if year else 0
+    if not 1 <= day <= days:
+        raise BadDateError(f"{flag} {text}: this day does not exist. Month {month} of {year} has {days} days.")
 
 
 def option(flag: str, default: Any = None) -> Any:

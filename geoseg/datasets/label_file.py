@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,21 +10,19 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj.exceptions import ProjError
 from rasterio.features import rasterize
-from shapely.geometry import shape as geometry_of
 from shapely.geometry.base import BaseGeometry
 
 from geoseg.catalog.datasets import PolygonLabel, RasterLabel
-from geoseg.datasets.alignment import Grid, Shift, crs, inside, onto, transformer
+from geoseg.core.vectors import VectorRole, read_polygon_file
+from geoseg.datasets.alignment import Grid, Shift, inside, onto, transformer
 from geoseg.datasets.label_codes import classes_of
 from geoseg.datasets.pair import UNLABELLED, Place
 from geoseg.datasets.raster_file import RasterFile, read_window
 from geoseg.datasets.window import Window, window_of
 from geoseg.errors import BadLabelsError
 
-GEOJSON_CRS = "OGC:CRS84"
-"""Of a GeoJSON file that names none (RFC 7946)."""
+OUTLINES = VectorRole("labels", "Labels of a data set are polygons.", BadLabelsError, BadLabelsError, may_be_empty=True)
 
 
 @dataclass(frozen=True)
@@ -146,28 +143,13 @@ def _drawn(path: Path, shape: tuple[int, int], place: Place) -> NDArray[np.bool_
 
 
 def polygons(path: Path) -> tuple[list[BaseGeometry], str]:
-    """The areas of a GeoJSON file, and their coordinate system.
+    """Read the polygons of a label file, and their CRS.
 
     Raises:
-        BadLabelsError: No GeoJSON, or geometries that are no areas.
+        BadLabelsError: Not a vector file, or geometries that are not areas.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        features = content["features"]
-        areas = [geometry_of(each["geometry"]) for each in features if each["geometry"] is not None]
-        system = content.get("crs", {}).get("properties", {}).get("name", GEOJSON_CRS)
-        crs(system)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        ProjError,
-        shapely.errors.ShapelyError,
-    ) as error:
-        raise BadLabelsError(f"{path} is no GeoJSON with features ({error}). Export it again.") from None
-    areas = [area for area in areas if not area.is_empty]
-    if strange := {area.geom_type for area in areas} - {"Polygon", "MultiPolygon"}:
-        raise BadLabelsError(f"{path} holds a {min(strange)}, and labels are areas. Export polygons.")
-    return areas, system
+    file = read_polygon_file(path, OUTLINES)
+    lines = [f"{layer.without_area} of its features are points or lines" for layer in file.layers if layer.without_area]
+    file.check(OUTLINES, lines)
+    system, areas = file.merged()
+    return list(areas), system

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.target import WATER
+from geoseg.core.vectors import PolygonFile, PolygonLayer, VectorRole, polygons_of, read_polygon_file, reproject
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadLabelsError, BadOptionError, NotTrainableError
 
 if TYPE_CHECKING:
-    import geopandas
     from affine import Affine
     from shapely.geometry.base import BaseGeometry
 
@@ -45,14 +45,13 @@ class Polygons:
 
     def to(self, crs: str) -> Polygons:
         """The same in another coordinate system, straight edges bent as they should be."""
-        import geopandas
         from shapely import segmentize
 
         if crs == self.crs:
             return self
         extents = [max(g.bounds[2] - g.bounds[0], g.bounds[3] - g.bounds[1]) for g in self.geometries]
         bent = [segmentize(g, extent / EDGE_PARTS) for g, extent in zip(self.geometries, extents, strict=True)]
-        return replace(self, crs=crs, geometries=tuple(geopandas.GeoSeries(bent, crs=self.crs).to_crs(crs)))
+        return replace(self, crs=crs, geometries=reproject(bent, self.crs, crs))
 
     def where(self, keep: Sequence[int]) -> Polygons:
         """Only the polygons of these positions."""
@@ -65,7 +64,7 @@ class Polygons:
     def within(self, outline: BaseGeometry) -> Polygons:
         """The parts inside an outline in the same coordinate system."""
         # where an edge runs along the outline, lines come along with the polygon
-        parts = [_surface(geometry.intersection(outline)) for geometry in self.geometries]
+        parts = [polygons_of(geometry.intersection(outline)) for geometry in self.geometries]
         kept = [each for each, part in enumerate(parts) if part.area > 0]
         return replace(self.where(kept), geometries=tuple(parts[each] for each in kept))
 
@@ -93,53 +92,72 @@ class Polygons:
         return mask, int(contradicted.sum())
 
 
-BEYOND_EARTH = 1e8
-"""No coordinate in metres, feet or degrees is larger than this."""
+LABELS = VectorRole(
+    "labels", "Labels are a GeoPackage, GeoJSON or Shapefile of polygons, each with its class.", BadLabelsError
+)
 
 
-def read_polygons(path: Path, classes: Sequence[str] = WATER.classes, class_field: str = "class") -> Polygons:
+def read_polygons(
+    path: Path | str,
+    classes: Sequence[str] = WATER.classes,
+    class_field: str = "class",
+    layer: str | None = None,
+) -> Polygons:
     """Read a GeoPackage, GeoJSON or Shapefile of labelled polygons.
 
     Args:
-        path: The file; of several layers, those that hold polygons.
+        path: The file, or ``FILE|layername=NAME``.
         classes: Name of each class.
-        class_field: Attribute that holds a class's name (case does not matter) or its index.
+        class_field: Attribute that holds a class's name or its index. Case matters in neither.
+        layer: Name of the layer; None: every layer that has polygons and the field.
+
+    Returns:
+        The polygons of a class. Those whose class is empty are left out, and counted in a note.
 
     Raises:
-        BadOptionError: No such file, or no such field.
-        BadLabelsError: No vector file, no coordinate system, no polygon, or a value that is no class.
+        BadOptionError: No such file, layer or field.
+        BadLabelsError: Not a vector file, without a CRS, without a polygon, or with values that name no class; all
+            faults at once.
     """
-    frames = _layers(Path(path))
-    crs = str(frames[0].crs.to_string())
+    file = read_polygon_file(path, LABELS, layer)
+    names = {each.name: _field_of(each.fields, class_field) for each in file.layers}
+    with_field = tuple(each for each in file.layers if names[each.name] is not None)
+    if not with_field:
+        raise BadOptionError(_no_field(file, class_field))
+    kept: list[tuple[PolygonLayer, list[int], list[int]]] = []
+    faults: list[str] = []
+    notes = [
+        f"{file.source}, layer {each.name!r}: no field {class_field!r}, so the layer is left out."
+        for each in file.layers
+        if names[each.name] is None
+    ]
+    file = replace(file, layers=with_field)
+    for each in file.layers:
+        field = str(names[each.name])
+        rows, indices, empty = _classes_of(each, field, file, classes, faults)
+        if rows:
+            kept.append((each, rows, indices))
+        if empty:
+            where = f"{file.source}, layer {each.name!r}" if file.several else file.source
+            notes.append(f"{where}: {empty} polygons whose {field!r} is empty were left out.")
+    if faults:
+        faults.append(f"allowed are {', '.join(f'{name!r} or {index}' for index, name in enumerate(classes))}")
+    file.check(LABELS, faults)
+    if not kept:
+        raise BadLabelsError(f"{file.source}: no polygon has a value in {class_field!r}. Give each its class.")
+    used = replace(file, layers=tuple(each for each, _, _ in kept))
+    crs = kept[0][0].crs
     geometries: list[BaseGeometry] = []
-    indices: list[int] = []
-    empty = others = 0
-    for frame in frames:
-        values = _field(frame, class_field, path)
-        moved = frame.geometry if frame.crs == frames[0].crs else frame.geometry.to_crs(frames[0].crs)
-        for row, (geometry, value) in enumerate(zip(moved, values, strict=True), start=1):
-            if geometry is None or geometry.is_empty:
-                empty += 1
-                continue
-            if not all(abs(bound) < BEYOND_EARTH for bound in geometry.bounds):
-                raise BadLabelsError(f"{path}, feature {row}, lies nowhere on Earth: {geometry.bounds}. Mend it.")
-            surface = _surface(geometry)
-            if surface.area == 0:
-                others += 1
-                continue
-            geometries.append(surface)
-            indices.append(_index(value, tuple(classes), f"{path}, feature {row}, {class_field!r}"))
-    if not geometries:
-        raise BadLabelsError(
-            f"{path} holds no polygon ({empty} features without geometry, {others} that are points or lines). "
-            "Draw areas and give each its class."
-        )
-    notes = []
-    if empty:
-        notes.append(f"{path}: {empty} features without geometry were left out.")
-    if others:
-        notes.append(f"{path}: {others} features that are no areas were left out.")
-    return Polygons(Path(path), crs, tuple(geometries), tuple(indices), tuple(classes), tuple(notes))
+    for each, rows, _ in kept:
+        geometries += reproject([each.polygons[row] for row in rows], each.crs, crs)
+    return Polygons(
+        source=used.path,
+        crs=crs,
+        geometries=tuple(geometries),
+        indices=tuple(index for _, _, indices in kept for index in indices),
+        classes=tuple(classes),
+        notes=(*used.notes(), *notes),
+    )
 
 
 def check_classes(counts: Mapping[int, int], classes: Sequence[str], where: str) -> None:
@@ -164,66 +182,55 @@ def check_classes(counts: Mapping[int, int], classes: Sequence[str], where: str)
         )
 
 
-def _layers(path: Path) -> list[geopandas.GeoDataFrame]:
-    """Every layer with geometry, each in a coordinate system that is tied to the Earth."""
-    import geopandas
-
-    if not path.exists():
-        raise BadOptionError(f"There is no labels file {path}.")
-    try:
-        names = geopandas.list_layers(path)["name"]
-        read = [geopandas.read_file(path, layer=name) for name in names]
-    except Exception as error:  # noqa: BLE001 - pyogrio raises many kinds; all mean "not a vector file"
-        raise BadLabelsError(
-            f"{path} is not a vector file that GDAL can read ({type(error).__name__}). "
-            "Labels are a GeoPackage, GeoJSON or Shapefile of polygons."
-        ) from None
-    frames = [frame for frame in read if isinstance(frame, geopandas.GeoDataFrame) and len(frame)]
-    if not frames:
-        raise BadLabelsError(f"{path} holds no feature. Draw areas and give each its class.")
-    if any(frame.crs is None or not (frame.crs.is_geographic or frame.crs.is_projected) for frame in frames):
-        raise BadLabelsError(f"{path} has no CRS, so its place on Earth is unknown. Save it with one.")
-    return frames
+def _field_of(fields: Mapping[str, Any], name: str) -> str | None:
+    """The field that a person means: as spelled, else the only one that differs in case alone."""
+    alike = [each for each in fields if each.casefold() == name.casefold()]
+    if name in fields:
+        return name
+    return alike[0] if len(alike) == 1 else None
 
 
-def _field(frame: geopandas.GeoDataFrame, name: str, path: Path) -> list[Any]:
-    fields = [str(column) for column in frame.columns if column != frame.geometry.name]
-    if name not in fields:
-        raise BadOptionError(
-            f"{path} has no field {name!r}; it has {', '.join(fields) or 'none'}. "
-            "Name the one that holds the class with --class-field."
-        )
-    return list(frame[name])
+def _no_field(file: PolygonFile, name: str) -> str:
+    """Say which fields there are instead, layer by layer."""
+    there = "; ".join(
+        (f"layer {layer.name!r} has {', '.join(layer.fields) or 'none'}" if file.several else "it has ")
+        + ("" if file.several else ", ".join(layer.fields) or "none")
+        for layer in file.layers
+    )
+    return f"{file.source} has no field {name!r}: {there}. Name the one that holds the class with --class-field."
 
 
-def _index(value: Any, classes: tuple[str, ...], where: str) -> int:
-    """Index of the class that a value names.
+def _classes_of(
+    layer: PolygonLayer, field: str, file: PolygonFile, classes: Sequence[str], faults: list[str]
+) -> tuple[list[int], list[int], int]:
+    """Look up the class of each polygon of a layer; values that name none are added to ``faults``.
 
-    Raises:
-        BadLabelsError: It names none.
+    Returns:
+        Positions of the polygons that have a class, the index of each one's class, and how many have none.
     """
+    rows: list[int] = []
+    indices: list[int] = []
+    empty = 0
+    for row, (value, feature) in enumerate(zip(layer.fields[field], layer.features, strict=True)):
+        text = "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN alone differs from itself
+        index = _index(text, classes)
+        if not text:
+            empty += 1
+        elif index is None:
+            faults.append(f"{file.where(layer, feature)} has {field!r} {text[:40]!r}, which is not a class")
+        else:
+            rows.append(row)
+            indices.append(index)
+    return rows, indices, empty
+
+
+def _index(text: str, classes: Sequence[str]) -> int | None:
+    """Index of the class that a text names, or gives as a number; None where it does neither."""
     names = [name.casefold() for name in classes]
-    text = "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN alone differs from itself
     if text.casefold() in names:
         return names.index(text.casefold())
     try:
         number = float(text)
     except ValueError:
-        number = -1.0
-    if number in range(len(classes)):
-        return int(number)
-    allowed = ", ".join(f"{name!r} or {index}" for index, name in enumerate(classes))
-    said = f"is {text!r}" if text else "is empty"
-    raise BadLabelsError(f"{where} {said}, which is no class. Allowed: {allowed}.")
-
-
-def _surface(geometry: BaseGeometry) -> BaseGeometry:
-    """What of a geometry covers ground, valid: a bow tie becomes two triangles, a line nothing."""
-    from shapely import get_parts, make_valid
-    from shapely.geometry import MultiPolygon, Polygon
-
-    valid = geometry if geometry.is_valid else make_valid(geometry)
-    if isinstance(valid, Polygon | MultiPolygon):
-        return valid
-    # a collection may hold multipolygons: taken apart twice
-    return MultiPolygon([each for part in get_parts(valid) for each in get_parts(part) if isinstance(each, Polygon)])
+        return None
+    return int(number) if number in range(len(classes)) else None

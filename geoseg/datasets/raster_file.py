@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
+from geoseg.core.quiet import quiet_gdal
 from geoseg.datasets.pair import Place
 from geoseg.errors import SceneUnreadableError
 
@@ -34,9 +33,6 @@ SIGNATURES = (
 pixels; a format that points to other files (VRT) could name any file of this machine."""
 
 MAX_SIDE_PX = 400_000
-
-_opening = threading.Lock()
-"""Filters of warnings belong to the process, so only one thread at a time may change them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +115,8 @@ def read_window(
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with _opening, warnings.catch_warnings():
-            # rasterio warns of every picture without a place; a Pair says so by having none
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        # rasterio warns of every picture without a place; a Pair says so by having none
+        with quiet_gdal(NotGeoreferencedWarning):
             source = rasterio.open(path, driver=_format(path))
         with source:
             yield source

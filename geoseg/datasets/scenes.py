@@ -73,9 +73,10 @@ class Visit:
 
 
 def labelled_scenes(
-    labels: Path,
+    labels: Path | str,
     catalogs: Sequence[str],
     *,
+    layer: str | None = None,
     sensor: str,
     bands: Sequence[str] | None = None,
     resolution_m: float | None = None,
@@ -93,6 +94,7 @@ def labelled_scenes(
 
     Args:
         labels: GeoPackage, GeoJSON or Shapefile of polygons with a class.
+        layer: The layer of ``labels`` to read; None: every layer with polygons and the field.
         catalogs: Folders made by ``geoseg catalog add``, STAC addresses, or catalogue names.
         sensor: Name of the sensor.
         bands: Bands to read; None: those of the sensor that every scene has.
@@ -117,14 +119,14 @@ def labelled_scenes(
     if resolution_m is not None and not 0 < resolution_m <= COARSEST_M:
         raise BadOptionError(f"--resolution is metres above 0 and up to {COARSEST_M:g}, not {resolution_m:g}.")
     record = sensor_record(sensor)
-    drawn = read_polygons(labels, classes, class_field)
+    drawn = read_polygons(labels, classes, class_field, layer)
     check_classes(Counter(drawn.indices), drawn.classes, str(labels))
     found = _find(drawn, catalogs, sensor, Dates.parse(date) if date else None)
     scenes, skipped = _usable(found.scenes, bands)
     chosen = tuple(bands) if bands else common_bands(scenes, tuple(record.bands))
     visits = _visits(scenes, drawn)
     if date is None:
-        _check_one_pass(visits, labels)
+        _check_one_pass(visits, drawn.source)
     if tile_px < 1:
         raise BadOptionError(f"A tile has at least one pixel, not {tile_px}.")
     made, dead = [], dict(skipped)
@@ -143,14 +145,14 @@ def labelled_scenes(
         counts.update(window.counts)
     check_classes(counts, drawn.classes, f"{labels} on the scenes of {' and '.join(catalogs)}")
     return LabelledSet(
-        name=Path(labels).stem,
+        name=drawn.source.stem,
         pairs=tuple(sown.pair(window, regions[sown.visit.name]) for sown, window in windows),
         bands=chosen,
         unit=record.unit,
         sensor=sensor,
         classes=drawn.classes,
         meaning=meaning,
-        sources=_sources(labels, [sown.visit for sown in made]),
+        sources=_sources(drawn.source, [sown.visit for sown in made]),
         simulated=any(_is_simulated(scene) for sown in made for scene in sown.visit.scenes),
         notes=_notes(drawn, made, dead, windows),
         piece="tile",

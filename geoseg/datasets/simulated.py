@@ -22,9 +22,10 @@ from geoseg.core.atomic import atomic_folder, cache_folder
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.core.request import Dates
 from geoseg.core.scene import Scene
+from geoseg.core.vectors import VectorRole, read_polygon_file, reproject
 from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of
 from geoseg.datasets.pair import LabelledSet, Pair, Place
-from geoseg.errors import BadOptionError, UnknownNameError
+from geoseg.errors import BadLabelsError, BadOptionError, UnknownNameError
 from geoseg.readers import Cube
 from geoseg.simulate import Region, region, regions
 from geoseg.sources.search import find_scenes
@@ -201,15 +202,20 @@ def varied(facts: Region, seed: int) -> Region:
     return Region.model_validate(facts.model_copy(update=changes).model_dump())
 
 
+FOOTPRINTS = VectorRole("building footprints", "Footprints are polygons.", BadLabelsError, may_be_empty=True)
+
+
 def _write_buildings(folder: Path) -> None:
     """What the aerial image shows of the outlines: 1 where a pixel's middle lies in one. uint8."""
-    import geopandas
     import rasterio
     from rasterio.features import rasterize
 
     with rasterio.open(folder / "aerial_flood.tif") as file:
         crs, transform, shape = file.crs, file.transform, file.shape
-    outlines = geopandas.read_file(folder / "buildings.geojson").to_crs(crs).geometry
+    file = read_polygon_file(folder / "buildings.geojson", FOOTPRINTS)
+    file.check(FOOTPRINTS)
+    system, outlines = file.merged()
+    outlines = reproject(outlines, system, crs.to_wkt())
     burnt = np.zeros(shape, np.uint8)
     if len(outlines):
         burnt = rasterize(outlines, out_shape=shape, transform=transform, dtype="uint8")

@@ -24,7 +24,8 @@ class Source(Record):
     Attributes:
         data: Name of a data set, a folder, a record's file, or ``simulated-SENSOR``.
         root: Folder of a data set that is given by name.
-        labels: Polygons, in place of ``data``.
+        labels: Vector file of polygons, in place of ``data``.
+        layer: Its layer that is read; None: every layer with polygons and the field.
         scenes: Catalogues that show what the polygons lie in.
         date: Of the scenes.
         class_field: Attribute of the polygons that holds the class.
@@ -43,7 +44,8 @@ class Source(Record):
 
     data: str | None = None
     root: Path | None = None
-    labels: Path | None = None
+    labels: str | None = None
+    layer: str | None = None
     scenes: tuple[str, ...] = ()
     date: str | None = None
     class_field: str = "class"
@@ -139,6 +141,7 @@ def _origin(source: Source, bands: Sequence[str] | None) -> LabelledSet:
         return labelled_scenes(
             source.labels,
             source.scenes,
+            layer=source.layer,
             sensor=str(source.sensor),
             bands=bands,
             date=source.date,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from geoseg.catalog.collections import StacApi, collections
 from geoseg.core.request import Request
 from geoseg.core.scene import Found
+from geoseg.core.vectors import split_layer
 from geoseg.errors import BadOptionError, UnknownNameError
 from geoseg.inference.layers import ByteLayer, Window
 from geoseg.inference.tiles import TileReader
@@ -60,7 +60,7 @@ def permanent_water(request: Request, grid: GeoBox) -> PermanentWater | None:
         raise BadOptionError(
             f"{name} holds {collections()[name].role}, not reference water. Known: {', '.join(records)}."
         )
-    if not Path(name).exists():
+    if not split_layer(name)[0].exists():
         raise UnknownNameError.among("reference water (collection or file)", name, records)
     reference = open_reference(name)
     return PermanentWater(lambda window: reference.on(grid[window]))

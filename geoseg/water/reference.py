@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.vectors import VectorRole, read_polygon_file, split_layer
 from geoseg.errors import BadOptionError, RadiometryUnknownError
 
 if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
+    from geopandas import GeoSeries
     from odc.geo.geobox import GeoBox
     from rasterio.io import DatasetReader
 
@@ -22,6 +23,8 @@ OCCURRENCE_PCT = 50
 JRC_UNKNOWN = 255
 MONTHS_A_YEAR = 12
 _SURVEY_PX = 2048
+
+REFERENCE = VectorRole("reference water", "Reference water is one or more polygons, or a raster.", BadOptionError)
 
 Holds = Literal["mask", "occurrence"]
 
@@ -77,14 +80,16 @@ def open_reference(path: Path | str) -> ReferenceWater:
     import rasterio
     from rasterio.errors import RasterioIOError
 
-    path = Path(path)
-    if not path.exists():
-        raise BadOptionError(f"There is no reference water file {path}.")
+    file, layer = split_layer(path)
+    if not file.exists():
+        raise BadOptionError(f"There is no reference water file {file}.")
+    if layer is not None:
+        return PolygonReference.open(path)
     try:
-        with rasterio.open(path) as raster:
-            return RasterReference.of(path, raster)
+        with rasterio.open(file) as raster:
+            return RasterReference.of(file, raster)
     except RasterioIOError:
-        return PolygonReference.of(path)
+        return PolygonReference.open(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,32 +163,30 @@ class PolygonReference:
 
     A vector file does not say how far its author looked; the box around all its polygons is taken as that, so that
     a file which ends half-way across a map leaves the other half unknown instead of free of water.
+
+    Attributes:
+        path: The file, with the name of its layer where one was named.
+        polygons: In the CRS of its first layer.
+        notes: What of the file is used, and what is not.
     """
 
-    path: Path
-    frame: GeoDataFrame
+    path: str
+    polygons: GeoSeries
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, path: Path) -> Self:
-        """Read the polygons.
+    def open(cls, path: Path | str) -> Self:
+        """Read the polygons of every layer, or of the one that ``FILE|layername=NAME`` names.
 
         Raises:
             BadOptionError: Not a vector file, without a CRS, or without a polygon.
         """
-        import geopandas
+        from geopandas import GeoSeries
 
-        try:
-            frame = geopandas.read_file(path)
-        except Exception as error:  # noqa: BLE001 - pyogrio raises many kinds; all mean "not a vector file"
-            raise BadOptionError(
-                f"{path} is neither a raster nor a vector file that GDAL can read ({type(error).__name__})."
-            ) from None
-        if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
-            raise BadOptionError(f"{path} has no CRS, so its place on Earth is unknown. Save it with one.")
-        frame = frame[frame.geometry.notna() & frame.geom_type.isin(["Polygon", "MultiPolygon"])]
-        if frame.empty:
-            raise BadOptionError(f"{path} holds no polygon. Reference water is one or more polygons, or a raster.")
-        return cls(path, frame)
+        file = read_polygon_file(path, REFERENCE)
+        file.check(REFERENCE)
+        crs, polygons = file.merged()
+        return cls(str(path), GeoSeries(list(polygons), crs=crs), file.notes())
 
     def on(self, geobox: GeoBox) -> WaterMask:
         """The reference on a grid, or a window of one."""
@@ -192,12 +195,12 @@ class PolygonReference:
         from shapely import box
 
         wkt, shape = geobox.crs.to_wkt(), tuple(geobox.shape)
-        around = geobox.extent.to_crs(self.frame.crs.to_wkt()).boundingbox
+        around = geobox.extent.to_crs(self.polygons.crs.to_wkt()).boundingbox
         # cut to the surroundings first: what lies half a world away has no place in a UTM zone
         margin = max(around.span_x, around.span_y)
         near = (around.left - margin, around.bottom - margin, around.right + margin, around.top + margin)
-        covered = GeoSeries([box(*self.frame.total_bounds)], crs=self.frame.crs).clip_by_rect(*near)
-        polygons = self.frame.geometry.cx[near[0] : near[2], near[1] : near[3]].clip_by_rect(*near)
+        covered = GeoSeries([box(*self.polygons.total_bounds)], crs=self.polygons.crs).clip_by_rect(*near)
+        polygons = self.polygons.cx[near[0] : near[2], near[1] : near[3]].clip_by_rect(*near)
 
         def burnt(shapes: GeoSeries) -> NDArray[np.bool_]:
             shapes = shapes[~shapes.is_empty].segmentize(margin / 100).to_crs(wkt)
