@@ -30,10 +30,11 @@ from geoseg.inference.work_folder import WorkFolder
 from geoseg.models.inference import Predictor
 from geoseg.products.write import MASK, Finished, check_out, write_products
 from geoseg.readers import Failure
-from geoseg.resolve import MapPlan, model_of, resolve
+from geoseg.resolve import MapPlan, resolve
 from geoseg.result import MapResult
 from geoseg.water.codes import NOT_OBSERVED, Legend
 from geoseg.water.mask import fill_mask
+from geoseg.water.observation_dates import early_warning
 from geoseg.water.permanent import PermanentWater, either, permanent_water, pre_event_water
 
 if TYPE_CHECKING:
@@ -168,9 +169,8 @@ def map_flood(
     """
     compute, out, clock = compute or Compute(), Path(out), Clock()
     check_out(out, overwrite=overwrite)
-    model = model_of(request)
-    predictor = Predictor.of(model, compute.device, prune=request.prune, precision=request.precision)
-    map_plan = resolve(request, model, report)
+    map_plan = resolve(request, report)
+    predictor = Predictor.of(map_plan.model, compute.device, prune=request.prune, precision=request.precision)
     reference = permanent_water(request, map_plan.grid)
     clock.lap("search")
     with tidy(out):
@@ -209,6 +209,7 @@ def finish(map_plan: MapPlan, now: Pass, before: Pass | None, reference: Permane
         reference=reference.found.scenes if reference else (),
         unknown_reference_px=unknown_reference_px,
         failures=tuple(dict.fromkeys(failures)),
+        early=early_warning(now.layers[SOURCE], map_plan.imagery.now.scenes, map_plan.grid, map_plan.request),
     )
 
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from geoseg.catalog.cards import BEFORE, ModelCard
 from geoseg.catalog.collections import PlanetData, collection, collections
+from geoseg.catalog.reflectance import default_card, reflectance_warnings
 from geoseg.catalog.sensors import Sensor, sensor
 from geoseg.core.atomic import cache_folder
 from geoseg.core.grid import LIMIT_MEGAPIXELS, output_grid
 from geoseg.core.progress import Progress, Report
 from geoseg.core.request import Dates, Request
 from geoseg.core.scene import Found, RejectedScene, Scene
+from geoseg.core.tracks import match_tracks, named_tracks, track_warnings
 from geoseg.errors import BadOptionError, BandMismatchError, MissingBandError
 from geoseg.inference.job import ModelInput
 from geoseg.inference.plan import Plan
@@ -50,6 +52,7 @@ class MapPlan:
         grid: The grid every layer lies on.
         found: Scenes of the dates, and those left out.
         earlier: Likewise for the dates before, where those were asked for.
+        caveats: Warnings about model and scenes, known before a pixel is read.
     """
 
     request: Request
@@ -58,6 +61,7 @@ class MapPlan:
     grid: GeoBox
     found: Found
     earlier: Found | None
+    caveats: tuple[str, ...] = ()
 
     @property
     def card(self) -> ModelCard:
@@ -159,31 +163,67 @@ class MapPlan:
         return Cube.of(found.scenes, self.grid, bands, instant=dates.middle, composite=composite, tile_px=tile_px)
 
 
-def resolve(request: Request, model: ModelRef, report: Report) -> MapPlan:
+def resolve(request: Request, report: Report) -> MapPlan:
     """Look up everything a request names; no pixel is opened.
+
+    Args:
+        request: As asked.
+        report: Told of the search.
 
     Raises:
         BandMismatchError: The model does not read this sensor.
-        BadOptionError: The model compares with imagery before the flood, and no ``before`` was given.
+        BadOptionError: The model compares with imagery before the flood, and no ``before`` was given, or one whose
+            scenes lie on other tracks.
         AreaTooLargeError: The grid is over the limit and nobody said yes.
         CatalogError: The search, or what it found, does not hold.
         ReadError: A scene cannot be read as physical quantities.
     """
-    record, card = sensor(request.sensor), model.card
-    _check_sensor(request, card)
-    if card.wants_pre_event and request.before is None:
-        raise BadOptionError(f"Model {card.name} compares with imagery before the flood: add --before DATE.")
+    record, asked = sensor(request.sensor), model_of(request)
+    _check_model(request, asked.card)
     limit = None if request.allow_large else LIMIT_MEGAPIXELS
     grid = output_grid(request.area.bbox, request.resolution_m or record.gsd_m, request.crs, limit_megapixels=limit)
     report(Progress("search", 0, 1))
-    found = usable(_search(request, request.dates.widened(request.window_days), report), bands_now(card))
-    earlier = None
-    if request.before:
-        earlier = usable(_search(request, _dates_before(request), report), bands_before(card) or card.bands)
+    found = _search(request, request.dates.widened(request.window_days), report)
+    earlier = _search(request, _dates_before(request), report) if request.before else None
+    scenes = (*found.scenes, *(earlier.scenes if earlier else ()))
+    model = asked if request.model else resolve_model(OWN + default_card(record, scenes, _reads).name)
+    card = model.card
+    found = usable(found, bands_now(card))
+    if earlier is not None:
+        earlier = usable(earlier, bands_before(card) or card.bands)
+    found, earlier, warnings = compare_tracks(request, card, found, earlier)
+    scenes = (*found.scenes, *(earlier.scenes if earlier else ()))
+    warnings = (*reflectance_warnings(record, card, scenes, named=request.model is not None), *warnings)
     report(Progress("search", 1, 1, note=f"{len(found.scenes)} scenes"))
-    map_plan = MapPlan(request, record, model, grid, found, earlier)
+    map_plan = MapPlan(request, record, model, grid, found, earlier, warnings)
     map_plan.imagery, map_plan.imagery_before  # noqa: B018  # made now, so that what cannot be read is refused now
     return map_plan
+
+
+def compare_tracks(
+    request: Request, model: ModelCard, found: Found, earlier: Found | None
+) -> tuple[Found, Found | None, tuple[str, ...]]:
+    """Compare the ground tracks of radar scenes at the event and before it; a change model uses common tracks only.
+
+    Returns:
+        Scenes of the event, scenes of the time before, and warnings for the map.
+
+    Raises:
+        BadOptionError: A change model has no earlier scene on a track of the event.
+    """
+    if earlier is None or sensor(request.sensor).unit != "dB":
+        return found, earlier, ()
+    if not model.wants_pre_event:
+        return found, earlier, track_warnings(found.scenes, earlier.scenes)
+    match = match_tracks(found.scenes, earlier.scenes, request.dates)
+    if not match.earlier:
+        raise BadOptionError(
+            f"Model {model.name} compares passes of one track: the event was seen on {named_tracks(found.scenes)}, the "
+            f"imagery of --before {request.before} on {named_tracks(earlier.scenes)}. Choose --before dates with a "
+            "pass of the event's track (it repeats every 12 days), or add --window-days."
+        )
+    now = Found(match.event, (*found.left_out, *match.rejected))
+    return now, Found(match.earlier, earlier.left_out), match.warnings
 
 
 def scenes_for(request: Request) -> Found:
@@ -199,6 +239,8 @@ def scenes_for(request: Request) -> Found:
     _check_sensor(request, card)
     dates = request.dates.widened(request.window_days)
     found = find_scenes(request.area, dates, request.sensor, request.catalog, max_cloud_pct=request.max_cloud_pct)
+    if request.model is None:
+        card = default_card(sensor(request.sensor), found.scenes, _reads)
     return usable(found, bands_now(card))
 
 
@@ -241,6 +283,17 @@ def bands_before(card: ModelCard) -> tuple[str, ...]:
 def _network_tile_px(width: int) -> int:
     """Side of the tiles that blocks of overlapping chips are read from, on a grid of a width in pixels."""
     return NETWORK_TILE_PX if width <= WIDE_PX else NARROW_TILE_PX
+
+
+def _reads(scene: Scene, bands: Sequence[str]) -> bool:
+    """A scene has these bands; one that has no files yet may have them."""
+    return _is_to_fetch(scene) or refusal(scene, bands) is None
+
+
+def _check_model(request: Request, card: ModelCard) -> None:
+    _check_sensor(request, card)
+    if card.wants_pre_event and request.before is None:
+        raise BadOptionError(f"Model {card.name} compares with imagery before the flood: add --before DATE.")
 
 
 def _check_sensor(request: Request, card: ModelCard) -> None:

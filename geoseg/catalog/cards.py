@@ -120,6 +120,7 @@ class ModelCard(Record):
         sensors: Sensors it reads.
         bands: Bands in the order it wants them; ``before.`` marks imagery before the flood.
         unit: Unit of its input.
+        reflectance: Level of the reflectance that its weights learned from; None: not recorded, or nothing was learned.
         normalisation: Applied from here and nowhere else.
         classes: Names of the output classes; one name: the class that a sigmoid speaks of.
         meaning: Target class: open ``water``, ``flood`` alone (change models, flood-only labels), or ``building``.
@@ -147,6 +148,7 @@ class ModelCard(Record):
     sensors: tuple[str, ...] = Field(min_length=1)
     bands: tuple[str, ...] = Field(min_length=1)
     unit: Unit
+    reflectance: Literal["surface", "toa"] | None = None
     normalisation: Normalisation = Normalisation()
     classes: tuple[str, ...] = Field(default=("water",), min_length=1)
     meaning: Target = WATER

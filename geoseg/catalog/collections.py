@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from geoseg.catalog.records import Record, load_folder, pick
+from geoseg.core.scene import ReflectanceLevel
 
 # -- where the items are ------------------------------------------------------------------------------------
 
@@ -146,6 +147,7 @@ class Collection(Record):
         bands: Sensor band -> asset name, or asset and index. Empty: the item's own band names are used.
         nodata: Digital number that means "not observed" where neither item nor file says so.
         radiometry: Digital numbers to physical quantities.
+        reflectance: Level of the reflectance of all items; None: each item states its own, or it is no reflectance.
         validity: What is hidden beyond nodata.
         clipped: Numbers that are no measurement although they are no fill.
         licence: As the provider states it.
@@ -163,6 +165,7 @@ class Collection(Record):
     bands: dict[str, str | BandSource] = {}
     nodata: float | None = None
     radiometry: Radiometry
+    reflectance: ReflectanceLevel | None = None
     validity: Validity | None = None
     clipped: Clipped | None = None
     licence: str

@@ -39,6 +39,8 @@ class Sensor(Record):
         display: Three bands shown as red, green, blue (or one, shown grey).
         default_catalog: Catalogue used where none was asked for.
         default_model: Model used where none was asked for.
+        toa_models: Models used instead where a scene's reflectance is at the top of the atmosphere: the first whose
+            bands all scenes have.
     """
 
     title: str
@@ -49,6 +51,7 @@ class Sensor(Record):
     display: tuple[str, ...] = Field(min_length=1, max_length=3)
     default_catalog: str
     default_model: str
+    toa_models: tuple[str, ...] = ()
 
 
 @cache

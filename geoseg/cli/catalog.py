@@ -62,7 +62,13 @@ def add(
             help="Added to Sentinel-2 numbers: -1000 from processing baseline 04.00 on, 0 before. Overrules metadata.",
         ),
     ] = None,
-    level: Annotated[str | None, typer.Option(help="L1C accepts Sentinel-2 at the top of the atmosphere.")] = None,
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help="Reflectance of the surface (surface, L2A) or of the top of the atmosphere (toa, L1C): where the "
+            "files do not state it."
+        ),
+    ] = None,
     json_: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:

@@ -5,12 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from geoseg.core.area import BBox
 
 PASS_GAP = timedelta(minutes=10)
 """Scenes of one platform closer in time than this were taken in one pass: neighbouring granules of one swath."""
+
+
+ReflectanceLevel = Literal["surface", "toa", "unknown"]
+"""``surface``: corrected for the atmosphere; ``toa``: at the top of the atmosphere; ``unknown``: not stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The ground track of a satellite's pass: scenes of one track look at the ground from the same side and angle.
+
+    Attributes:
+        relative_orbit: STAC ``sat:relative_orbit``; None: not stated.
+        orbit_state: STAC ``sat:orbit_state`` (``ascending``, ``descending``), or "" where it is not stated.
+    """
+
+    relative_orbit: int | None = None
+    orbit_state: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Orbit or direction is stated."""
+        return self.relative_orbit is not None or bool(self.orbit_state)
+
+    def differs_from(self, other: Track) -> bool:
+        """Tell whether two tracks state different orbits or directions; what either leaves out is not compared."""
+        orbits = None not in (self.relative_orbit, other.relative_orbit) and self.relative_orbit != other.relative_orbit
+        states = bool(self.orbit_state and other.orbit_state) and self.orbit_state != other.orbit_state
+        return orbits or states
+
+    def __str__(self) -> str:
+        """The track as messages name it: ``relative orbit 22, ascending``."""
+        orbit = "" if self.relative_orbit is None else f"relative orbit {self.relative_orbit}"
+        return ", ".join(part for part in (orbit, self.orbit_state) if part) or "unknown orbit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +59,8 @@ class Scene:
         platform: Satellite or aircraft as the item names it, or "".
         cloud_pct: Cloud share the item states, 0..100, or None where it states none.
         item: The STAC item as plain JSON values, hrefs absolute, checked and unsigned. Never holds a token.
+        reflectance: Level of the reflectance; None for radar and uncalibrated imagery.
+        track: Ground track of the pass.
     """
 
     id: str
@@ -36,6 +71,8 @@ class Scene:
     platform: str = ""
     cloud_pct: float | None = None
     item: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    reflectance: ReflectanceLevel | None = None
+    track: Track = Track()
 
 
 @dataclass(frozen=True, slots=True)

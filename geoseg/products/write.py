@@ -56,6 +56,7 @@ class Finished:
         reference: Items of reference water it was compared with.
         undecided_px: Class 1 pixels where the reference says nothing.
         failures: Scenes that could not be read somewhere.
+        early: Warning that pixels were observed before the date; None: none was.
     """
 
     map_plan: MapPlan
@@ -66,16 +67,18 @@ class Finished:
     reference: tuple[Scene, ...]
     unknown_reference_px: int
     failures: tuple[Failure, ...]
+    early: str | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person must know to read the map: what class 1 is, then the warnings."""
-        return (self.legend.sentence, *self.warnings)
+        """What a person must know to read the map: that it is older than asked for, what class 1 is, the warnings."""
+        early = (self.early,) if self.early else ()
+        return (*early, self.legend.sentence, *(warning for warning in self.warnings if warning != self.early))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person must know before believing the map, the most important first."""
-        notes = []
+        notes = [self.early] if self.early else []
         hidden = self.shares.pct(255)
         if not self.shares.total_px:
             notes.append("NOTHING WAS COUNTED: the area holds no pixel's middle. Choose a finer --resolution.")
@@ -83,6 +86,7 @@ class Finished:
             notes.append("NOTHING WAS OBSERVED: every pixel is 255. Widen --window-days, or try another sensor.")
         elif hidden >= 1:
             notes.append(f"{hidden:.0f} % of the area was not observed: the map says nothing there.")
+        notes += self.map_plan.caveats
         if alike := self._one_class():
             notes.append(alike)
         scene_threshold_info = self.predictor.scene_threshold_info()

@@ -219,6 +219,7 @@ class Scenes:
                 "geoseg:sensor": "planetscope",
                 "geoseg:collection": "local/planetscope",
                 "geoseg:units": "reflectance",
+                "geoseg:reflectance": "surface",
                 "platform": "PlanetScope",
                 "eo:cloud_cover": round(100 * float((above.opacity > 0.25).mean()), 3),
             },

@@ -14,6 +14,7 @@ from geoseg.sources.local.footprint import footprint
 from geoseg.sources.local.product import BandOfFile, FileOfProduct, Product
 from geoseg.sources.local.raster import RasterFile
 from geoseg.sources.local.valid_fraction import NOTHING, observed_pct
+from geoseg.sources.search.scene_facts import LEVELS
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = [
@@ -66,10 +67,12 @@ def item_of(product: Product) -> Item:
         properties["eo:cloud_cover"] = product.cloud_pct
     if product.level:
         properties["geoseg:level"] = product.level
+    if sensor_record(product.sensor).unit == "reflectance":
+        properties["geoseg:reflectance"] = LEVELS.get(product.level.lower(), "unknown")
     observed = observed_pct(finest, zero_is_fill=sensor_record(product.sensor).unit != "unitless")
     if observed is not None:
         properties[OBSERVED] = observed
-    notes = (*product.notes, *((NOTHING,) if observed == 0 else ()))
+    notes = (*product.notes, *_level_notes(properties), *((NOTHING,) if observed == 0 else ()))
     if notes:
         properties["geoseg:notes"] = list(notes)
     return {
@@ -84,6 +87,15 @@ def item_of(product: Product) -> Item:
         "links": [],
         "assets": {file.name: _asset(file, product.sensor) for file in product.files},
     }
+
+
+def _level_notes(properties: dict[str, Any]) -> tuple[str, ...]:
+    if properties.get("geoseg:reflectance") != "unknown":
+        return ()
+    return (
+        "not stated whether its reflectance is of the surface or of the top of the atmosphere: add it again with "
+        "--level surface or --level toa",
+    )
 
 
 def rfc3339(time: datetime) -> str:

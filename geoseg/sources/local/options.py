@@ -9,6 +9,7 @@ from geoseg.errors import BadOptionError
 from geoseg.sources.local.naming import bands_given, time_given
 from geoseg.sources.local.product import Options, Units
 
+TYPED_LEVELS = ("surface", "toa", "L2A", "L1C")
 TYPED_UNITS = tuple(unit for unit in get_args(Units) if unit != "uint8")
 
 
@@ -29,7 +30,7 @@ def options_of(
         units: ``db``, ``linear``, ``reflectance`` or ``dn``.
         bands: Names in file order, separated by commas.
         s2_offset: -1000, 0 or what else is added to Sentinel-2 numbers.
-        level: ``L1C`` or None.
+        level: ``surface`` (or ``L2A``), ``toa`` (or ``L1C``), or None.
 
     Raises:
         UsageError: One of them cannot be.
@@ -37,8 +38,14 @@ def options_of(
     sensor_record(sensor)
     if units is not None and units not in TYPED_UNITS:
         raise BadOptionError(f"--units is {', '.join(TYPED_UNITS[:-1])} or {TYPED_UNITS[-1]}, not {units!r}.")
-    if level not in (None, "L1C"):
-        raise BadOptionError(f"--level takes L1C only, not {level!r}.")
+    if level is not None and level not in TYPED_LEVELS:
+        raise BadOptionError(f"--level is {', '.join(TYPED_LEVELS[:-1])} or {TYPED_LEVELS[-1]}, not {level!r}.")
+    if level in ("L1C", "L2A") and sensor != "s2":
+        raise BadOptionError(f"--level {level} is a level of Sentinel-2: use surface or toa for {sensor}.")
+    if level is not None and sensor_record(sensor).unit != "reflectance":
+        raise BadOptionError(f"--level is about reflectance, which {sensor} does not hold: leave it out.")
     if s2_offset is not None and not -10000 <= s2_offset <= 10000:
         raise BadOptionError(f"--s2-offset is -1000 or 0, not {s2_offset}.")
+    named = {"toa": "L1C", "surface": "L2A"} if sensor == "s2" else {"toa": "TOA", "surface": "SR"}
+    level = named.get(level, level) if level else None
     return Options(sensor, time_given(date), cast("Units | None", units), bands_given(bands, sensor), s2_offset, level)

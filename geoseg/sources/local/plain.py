@@ -53,8 +53,10 @@ class PlainFiles:
         time, said = acquired(options.time, stated_time(files[0].raster), self.path)
         notes += said
         level = _level(files, options)
-        if level == "L1C":
-            notes += ("top of the atmosphere, not surface reflectance: thresholds made for L2A may not hold",)
+        if level in ("L1C", "TOA"):
+            notes += (
+                "top of the atmosphere, not surface reflectance: `geoseg map` takes an index for it, not a network",
+            )
         return Product(
             item_id(self.id),
             options.sensor,
@@ -99,7 +101,7 @@ def stated_time(raster: RasterFile) -> datetime | None:
 
     In any other file that tag means when the file was written, and is not looked at.
     """
-    if "atmospheric_correction" not in raster.tags.get("TIFFTAG_IMAGEDESCRIPTION", ""):
+    if not _is_corrected(raster):
         return None
     try:
         return datetime.strptime(raster.tags["TIFFTAG_DATETIME"], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
@@ -107,14 +109,21 @@ def stated_time(raster: RasterFile) -> datetime | None:
         return None
 
 
+def _is_corrected(raster: RasterFile) -> bool:
+    """Planet's processor wrote that it corrected the file for the atmosphere."""
+    return "atmospheric_correction" in raster.tags.get("TIFFTAG_IMAGEDESCRIPTION", "")
+
+
 def _level(files: list[FileOfProduct], options: Options) -> str:
-    """Sentinel-2 with its cirrus band is level 1C: atmospheric correction removes that band.
+    """Level of the reflectance: of Sentinel-2 with its cirrus band L1C, as atmospheric correction removes that band.
 
     Raises:
         RadiometryUnknownError: It is, and the person did not say that this is meant.
     """
+    if _is_corrected(files[0].raster):
+        return "SR"
     if options.sensor != "s2":
-        return ""
+        return options.level or ""
     with_cirrus = [file for file in files if any(band.name == CIRRUS for band in file.bands)]
     if with_cirrus and options.level != "L1C":
         raise RadiometryUnknownError(

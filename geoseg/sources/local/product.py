@@ -23,7 +23,7 @@ class Options:
         units: ``db``, ``linear``, ``reflectance`` or ``dn``; None: the files' metadata must decide it.
         bands: Names of the bands in file order; empty: the files must say it.
         s2_offset: Added to Sentinel-2 digital numbers before they are divided; overrides metadata. None: metadata.
-        level: ``L1C`` where top-of-atmosphere Sentinel-2 is accepted.
+        level: ``L2A`` or ``L1C`` (s2), ``SR`` or ``TOA`` (others): level of reflectance that does not state its own.
     """
 
     sensor: str

@@ -75,7 +75,9 @@ class Sentinel2Scene:
         if not masks:
             notes += ("no SCL beside it: clouds and their shadows are not hidden",)
         if level == "L1C":
-            notes += ("top of the atmosphere, not surface reflectance: thresholds made for L2A may not hold",)
+            notes += (
+                "top of the atmosphere, not surface reflectance: `geoseg map` takes an index for it, not a network",
+            )
         return Product(
             item_id(facts.id or self.prefix or self.folder.stem),
             SENSOR,

@@ -16,6 +16,7 @@ from geoseg.errors import UnsafeHrefError
 from geoseg.sources.search.footprint import area_shape, footprint_of
 from geoseg.sources.search.match_collection import UnattributedError, read_assets, record_of
 from geoseg.sources.search.query import Offer, Query
+from geoseg.sources.search.scene_facts import reflectance_of, track_of
 from geoseg.sources.search.source_policy import (
     carries_token,
     checked_href,
@@ -98,6 +99,8 @@ class Gate:
             bbox=(west, south, east, north),
             platform=platform if isinstance(platform, str) else "",
             cloud_pct=cloud_pct,
+            reflectance=reflectance_of(item, record),
+            track=track_of(item),
             item=_kept(item, assets, (west, south, east, north)),
         )
 

@@ -235,7 +235,7 @@ def test_what_the_person_says_of_the_offset_overrules_metadata_and_is_noted(scen
     folder = scene({"s2:processing_baseline": "05.09"})
     (item,) = add_to(tmp_path / "mine", folder, sensor="s2", s2_offset=0).items
     assert item["assets"]["green"]["raster:bands"][0]["offset"] == 0.0
-    assert item["properties"]["geoseg:notes"] == ["offset 0 as you said; its metadata say -1000"]
+    assert item["properties"]["geoseg:notes"][0] == "offset 0 as you said; its metadata say -1000"
 
 
 def test_the_folders_own_name_may_tell(scene, tmp_path):
