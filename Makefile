@@ -42,7 +42,7 @@ $(VENV)/.install-lint: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[test,lint]'
 	touch $@ $(VENV)/.install $(VENV)/.install-test
 
-$(ORACLES): tests/models/foundation/install_oracles.py | $(BIN)/python  # what the parity tests compare with
+$(ORACLES): tests/support/install_oracles.py | $(BIN)/python  # what the parity tests compare with
 	$(BIN)/python $<
 	touch $@
 

@@ -1,6 +1,6 @@
 """Our foundation encoders against the published implementations: same weights, same input, one process, in turns.
 
-    python tests/models/foundation/install_oracles.py
+    python tests/support/install_oracles.py
     python benchmarks/encoders.py                # every case, each in a process of its own
     python benchmarks/encoders.py clay-large     # one of them
     python benchmarks/encoders.py --device cuda --batch 8     # where there is a GPU: CUDA graphs, and autocast for bf16
@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "models" / "foundation"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 WAVES = (0.493, 0.56, 0.665, 0.842, 1.61, 2.19)
 Run = Callable[[Tensor], Tensor]
@@ -75,9 +75,8 @@ def counted(network: nn.Module) -> str:
 
 def clay_large(batch: int) -> Case:
     """Clay v1.5 with its own head at 256 px, as the paper used it (the encoder frozen)."""
-    import oracles
-
     from geoseg.models.registry import build
+    from tests.support import oracles
 
     theirs = oracles.claymodel().Encoder(0.0, 8, False, 1024, 24, 16, 64, 4).eval()
     options = {"wavelengths_um": WAVES, "gsd_m": 10.0, "decoder": "pixelshuffle", "frozen": True}
@@ -158,9 +157,8 @@ def prithvi_600(batch: int) -> Case:
 
 
 def _prithvi(name: str, width: int, depth: int, patch: int, batch: int) -> Case:
-    import oracles
-
     from geoseg.models.registry import build
+    from tests.support import oracles
 
     theirs = oracles.terratorch_prithvi().PrithviViT(
         patch_size=(1, patch, patch), in_chans=6, embed_dim=width, depth=depth, num_heads=16

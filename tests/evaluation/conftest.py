@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_regions import PLAIN, REGIONS, TINY, answered, write_regions
+
+from tests.support.command import answered
+from tests.support.made_regions import PLAIN, REGIONS, TINY, write_regions
 
 
 @pytest.fixture(scope="session")

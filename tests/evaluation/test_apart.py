@@ -13,7 +13,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from made_regions import PLAIN, TINY, answered, refused, scene, write, write_regions
 from safetensors.numpy import load_file, save_file
 
 from geoseg.catalog.target import WATER
@@ -28,6 +27,8 @@ from geoseg.evaluation.records import read_fold
 from geoseg.models.bundle import sha256_of
 from geoseg.models.create import resolve_model
 from geoseg.training.recipe import Recipe
+from tests.support.command import answered, refused
+from tests.support.made_regions import PLAIN, TINY, scene, write, write_regions
 
 
 @given(st.sets(st.text(st.sampled_from("ab-./ _é北\udcff")), min_size=2))

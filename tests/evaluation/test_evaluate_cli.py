@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from made_regions import PLAIN, REGIONS, SMALL, TINY, answered, geoseg, refused, scene, write, write_regions
 from safetensors.numpy import load_file
 
 from geoseg.datasets.synthetic_dataset import EVENTS
 from geoseg.evaluation.held_out import file_stem
 from geoseg.evaluation.plan import read_evaluation
+from tests.support.command import answered, geoseg, refused
+from tests.support.made_regions import PLAIN, REGIONS, SMALL, TINY, scene, write, write_regions
 
 PAPERS = sorted(path.name for path in (Path(__file__).parents[2] / "configs" / "papers").glob("*.yaml"))
 

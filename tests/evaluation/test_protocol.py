@@ -10,7 +10,6 @@ import dask.array as da
 import numpy as np
 import pytest
 import rasterio
-from made_regions import geoseg, scene, write
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 from sklearn.metrics import confusion_matrix
@@ -31,6 +30,8 @@ from geoseg.models.inference import Predictor
 from geoseg.readers import Cube
 from geoseg.sources.search import find_scenes
 from geoseg.water.codes import mask_codes
+from tests.support.command import geoseg
+from tests.support.made_regions import scene, write
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_regions import chip
 from sklearn.metrics import f1_score, jaccard_score, recall_score
 
 from geoseg.evaluation.records import ChipRecord, Costs, FoldRecord
 from geoseg.evaluation.report import as_csv, as_json, as_markdown, summary
 from geoseg.evaluation.table import scores_of, tabled
+from tests.support.made_regions import chip
 
 CLASSES = ("dry", "water")
 WORSE, BETTER = [[50, 10], [20, 20]], [[55, 5], [5, 35]]

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_scenes import write_scene
 
-from geoseg.cli.main import run
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command answered."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The one JSON object on stdout."""
-        return dict(json.loads(self.out))
-
-    @property
-    def errors(self) -> list[str]:
-        """The lines on stderr that a person reads as the error."""
-        return [line for line in self.err.splitlines() if line.startswith("Error: ")]
-
-
-def command(*words: object) -> Said:
-    """``geoseg WORDS...`` in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run([str(word) for word in words])
-    return Said(status, out.getvalue(), err.getvalue())
+from tests.support.command import CommandResult
+from tests.support.command import geoseg as run_geoseg
+from tests.support.made_scenes import write_scene
 
 
 @pytest.fixture(scope="session")
-def geoseg() -> Callable[..., Said]:
+def geoseg() -> Callable[..., CommandResult]:
     """Run the command line: ``geoseg("map", "--bbox", ...)``."""
-    return command
+    return run_geoseg
 
 
 def catalogue(folder: Path, *words: object) -> Path:
     """A catalogue made by ``geoseg catalog add``."""
-    said = command("catalog", "add", *words, "-o", folder, "-q")
+    said = run_geoseg("catalog", "add", *words, "-o", folder, "-q")
     assert said.status == 0, said.err
     return folder
 

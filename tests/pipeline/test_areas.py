@@ -8,10 +8,11 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
-from made_scenes import INSIDE, ORIGIN, SHORE_M, centres, codes
 from pyproj import Geod
 from shapely.geometry import MultiPolygon, Point, box
 from shapely.geometry.polygon import orient
+
+from tests.support.made_scenes import INSIDE, ORIGIN, SHORE_M, centres, codes
 
 WHEN = ("--date", "2024-05-01", "--sensor", "s1", "--model", "otsu")
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import geopandas
 import pytest
 import rasterio
-from made_scenes import INSIDE, codes
 from shapely.geometry import Point, box
+
+from tests.support.made_scenes import INSIDE, codes
 
 PRODUCTS = ("flood.tif", "probability.tif", "source.tif", "preview.png", "run.json")
 GOOD = {"--bbox": INSIDE, "--date": "2024-05-01", "--sensor": "s1", "--model": "otsu"}

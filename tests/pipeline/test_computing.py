@@ -14,13 +14,13 @@ import psutil
 import pytest
 import torch
 from distributed import LocalCluster
-from made_scenes import INSIDE
 
 from geoseg import Request, map_flood
 from geoseg.catalog.cards import Architecture, ModelCard
 from geoseg.inference.work_folder import NAME
 from geoseg.models.bundle import save_bundle
 from geoseg.models.registry import build
+from tests.support.made_scenes import INSIDE
 
 LAYERS = ("flood.tif", "probability.tif", "source.tif")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import geopandas
 import pytest
 import yaml
-from made_scenes import INSIDE
 from shapely.geometry import box
+
+from tests.support.made_scenes import INSIDE
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "configs" / "map").glob("*.yaml"))
 

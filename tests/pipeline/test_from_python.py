@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_scenes import INSIDE, codes
 
 import geoseg as package
 from geoseg import Request, map_flood
+from tests.support.made_scenes import INSIDE, codes
 
 
 def test_a_result_holds_paths_shares_and_lazy_arrays(lagoon, geoseg, tmp_path):

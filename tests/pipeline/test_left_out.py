@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from made_scenes import INSIDE, ORIGIN, SHAPE, UTM
 from rasterio.transform import from_origin
+
+from tests.support.made_scenes import INSIDE, ORIGIN, SHAPE, UTM
 
 ASK = ("--bbox", INSIDE, "--date", "2024-05-01", "--sensor", "s2")
 BANDS = ("green", "nir", "swir16")

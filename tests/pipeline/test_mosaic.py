@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_scenes import ORIGIN, UTM, codes
-from made_scenes import centres as centres_of
 from pyproj import Transformer
+
+from tests.support.made_scenes import ORIGIN, UTM, codes
+from tests.support.made_scenes import centres as centres_of
 
 WEST, EAST = "EPSG:32632", "EPSG:32633"
 SEAM = 12.0

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_scenes import codes, looked_up
 from scipy.ndimage import maximum_filter
 from skimage.io import imread
+
+from tests.support.made_scenes import codes, looked_up
 
 HIDDEN_SCL = (0, 1, 3, 8, 9, 10)
 """No data, saturated, cloud shadow, cloud of medium and high probability, cirrus."""

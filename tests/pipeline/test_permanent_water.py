@@ -10,9 +10,10 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
-from made_scenes import INSIDE, ORIGIN, SHORE_M, centres, codes, lagoon
 from rasterio.transform import from_origin
 from shapely.geometry import box
+
+from tests.support.made_scenes import INSIDE, ORIGIN, SHORE_M, centres, codes, lagoon
 
 EAST = ORIGIN[0] + 1000
 """Everything east of the lagoon's middle is known as permanent water."""

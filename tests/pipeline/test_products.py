@@ -11,13 +11,13 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import rasterio
-from made_scenes import INSIDE, centres, codes
 from pyproj import Geod, Transformer
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.features import shapes
 from rio_cogeo.cogeo import cog_validate
 
 from geoseg.products.run_record import RunRecord
+from tests.support.made_scenes import INSIDE, centres, codes
 
 PRODUCTS = {"flood.tif", "probability.tif", "source.tif", "preview.png", "run.json"}
 ASK = ("--bbox", INSIDE, "--date", "2024-05-01", "--sensor", "s1", "--window-days", "6", "--model", "otsu")

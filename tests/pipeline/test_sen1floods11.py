@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from made_scenes import codes, looked_up
+
+from tests.support.made_scenes import codes, looked_up
 
 DATE = ("--date", "2018-09-21", "--sensor", "s1")
 NIGERIA, PARAGUAY = "Nigeria_812045", "Paraguay_34417"

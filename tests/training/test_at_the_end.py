@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import re
 import shlex
@@ -15,26 +13,19 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from little_sets import write_folder
 from rasterio.transform import from_origin
 from shapely.geometry import box
 from torch import nn
 
-from geoseg.cli.main import run
 from geoseg.models.bundle import load_bundle, save_bundle
 from geoseg.sources.local.add import add
 from geoseg.sources.local.product import Options
+from tests.support.command import geoseg
+from tests.support.little_sets import write_folder
 
 SMALL = ("--set", "options.base=2", "--set", "chip_px=32", "--batch-size", "2", "--device", "cpu", "--steps", "1")
 PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")
 PIXEL_M = 40.0
-
-
-def geoseg(*words: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run([str(word) for word in words])
-    return status, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from little_sets import little_set, pair, scene, set_of
 
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import NotTrainableError
 from geoseg.training.crops import Crops, LabelMap, Tiles, cut, held
+from tests.support.little_sets import little_set, pair, scene, set_of
 
 SIDES = st.integers(1, 70)
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of, write_folder
 
 from geoseg.catalog.cards import WEIGHTS
 from geoseg.datasets.pair import UNLABELLED
@@ -25,6 +24,7 @@ from geoseg.training.finetune import finetune
 from geoseg.training.plan import Plan
 from geoseg.training.run import run_plan
 from geoseg.training.sources import Source
+from tests.support.little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of, write_folder
 
 
 def test_seeds_make_the_run(tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -16,13 +14,14 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
-from little_sets import same_weights, write_folder
 from rasterio.features import shapes
 from shapely.geometry import shape
 
 from geoseg.catalog.cards import CARD, WEIGHTS
 from geoseg.cli.main import run
 from geoseg.training.loop import Told
+from tests.support.command import geoseg
+from tests.support.little_sets import same_weights, write_folder
 
 PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")
 SMALL = ("--model", "unet", "--set", "options.base=2", "--set", "round_steps=2", "--batch-size", "2", "--device", "cpu")
@@ -40,13 +39,6 @@ Told.on_train_batch_end = on_train_batch_end
 from geoseg.cli.main import run
 run(sys.argv[1:])
 """
-
-
-def geoseg(*words: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run([str(word) for word in words])
-    return status, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture

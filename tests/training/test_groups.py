@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from little_sets import little_set, recipe
 from torch import Tensor, nn
 
 from geoseg.errors import BadOptionError
@@ -12,6 +11,7 @@ from geoseg.models.registry import build
 from geoseg.training.groups import freeze, keep_frozen_still, layer_depths, parameter_groups
 from geoseg.training.lora import add_adapters
 from geoseg.training.start import starting_point
+from tests.support.little_sets import little_set, recipe
 
 NETWORKS = {
     "unet": ("unet", {"base": 2}),

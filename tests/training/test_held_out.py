@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from little_sets import little_set, pair, recipe, scene, set_of
 
 from geoseg.errors import BandMismatchError, NotTrainableError
 from geoseg.training.crops import held
 from geoseg.training.split import FEWEST, split_off
+from tests.support.little_sets import little_set, pair, recipe, scene, set_of
 
 SMALL = [scene(index, 16) for index in range(40)]
 

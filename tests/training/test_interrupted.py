@@ -11,7 +11,6 @@ import rasterio
 import torch
 import yaml
 from filelock import FileLock
-from little_sets import little_set, pair, recipe, same_weights, scene, set_of, write_folder
 from rasterio.transform import from_origin
 
 from geoseg.catalog.cards import CARD
@@ -21,6 +20,7 @@ from geoseg.training import finetune as whole
 from geoseg.training.finetune import RUN, finetune
 from geoseg.training.lock import LOCK, alone_in
 from geoseg.training.loop import LAST
+from tests.support.little_sets import little_set, pair, recipe, same_weights, scene, set_of, write_folder
 
 
 class DiedError(Exception):

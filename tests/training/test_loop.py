@@ -11,7 +11,6 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of
 
 from geoseg.catalog.cards import WEIGHTS
 from geoseg.core.progress import Progress
@@ -24,6 +23,7 @@ from geoseg.training.finetune import finetune
 from geoseg.training.learner import SCORE, iou_of, rate_at
 from geoseg.training.loop import LAST, WholeFiles
 from geoseg.training.recipe import Augmentation
+from tests.support.little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of
 
 QUICK = {"steps": 30, "round_steps": 3, "lr": 0.05, "warmup": 0.0, "batch_size": 4, "validation": 0.3}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from little_sets import little_set, recipe
 from safetensors.torch import load_file
 
 from geoseg.catalog.cards import WEIGHTS
@@ -14,6 +13,7 @@ from geoseg.models.create import load_model
 from geoseg.training.finetune import finetune
 from geoseg.training.lora import add_adapters, merge_adapters
 from geoseg.training.start import starting_point
+from tests.support.little_sets import little_set, recipe
 
 CLAY = {"model": "clay-v1.5-tiny", "options": {}, "from_scratch": True}
 PRITHVI = CLAY | {"model": "prithvi-eo-v2-tiny-tl"}

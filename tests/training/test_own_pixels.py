@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from little_sets import little_set, pair, recipe, scene, set_of
 from torch import nn
 
 from geoseg.datasets.pair import UNLABELLED
@@ -17,6 +16,7 @@ from geoseg.training.finetune import finetune
 from geoseg.training.learner import Learner
 from geoseg.training.start import starting_point
 from geoseg.training.train_score import MOST, doubt, on_own_pixels, worth_a_look
+from tests.support.little_sets import little_set, pair, recipe, scene, set_of
 
 
 class Darkness(nn.Module):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from little_sets import write_folder
 
 from geoseg.errors import BadOptionError, BandMismatchError, NotTrainableError
 from geoseg.training.plan import merged, read_plan, recipe_of, settings, source_of
 from geoseg.training.recipe import Augmentation, Recipe
 from geoseg.training.sources import Source, gather
+from tests.support.little_sets import write_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from little_sets import little_set, pair, scene, set_of
 
 from geoseg.errors import NotTrainableError
 from geoseg.training.shots import draw
+from tests.support.little_sets import little_set, pair, scene, set_of
 
 MIXED = little_set(12, 16)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 
-import oracles
 import pytest
 import torch
-from test_parity import WAVELENGTHS, clay_pair, stirred
 from torch import nn
 
 from geoseg.catalog.encoders import encoder_facts
@@ -19,6 +17,8 @@ from geoseg.models.checkpoints.loading import load_encoder
 from geoseg.models.foundation.build import build_encoder
 from geoseg.models.foundation.clay import SIZES as CLAY
 from geoseg.models.foundation.positions import table_2d, table_3d
+from tests.support import oracles
+from tests.support.little_networks import WAVELENGTHS, clay_pair, stirred
 
 HLS = ("blue", "green", "red", "nir08", "swir16", "swir22")
 TINY = "prithvi-eo-v2-tiny-tl"

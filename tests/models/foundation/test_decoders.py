@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import oracles
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_parity import stirred
 from torch import nn
 from torch.nn import functional as F
 
 from geoseg.errors import BadOptionError, UnknownNameError
-from geoseg.models.foundation.clay import Clay, ClaySize
 from geoseg.models.foundation.decoders.blocks import SteadyBatchNorm
-from geoseg.models.foundation.decoders.build import DECODERS, build_decoder
+from geoseg.models.foundation.decoders.build import DECODERS
 from geoseg.models.foundation.decoders.fused_shuffle import FusedShuffle
-from geoseg.models.foundation.decoders.network import SegmentationNetwork
 from geoseg.models.foundation.decoders.upernet import UPerNet
-from geoseg.models.foundation.dofa import DofaSize, DofaV2
 from geoseg.models.foundation.layers import depths
-from geoseg.models.foundation.prithvi import Prithvi, PrithviSize
 from geoseg.models.registry import build
-
-WAVES = (0.49, 0.56, 0.665, 0.842)
-SMALL = {
-    "upernet": {"channels": 8, "hidden": (8, 4)},
-    "fpn": {"channels": 8},
-    "unetr": {"base": 8},
-    "pixelshuffle": {"hidden": 8, "fine": 4},
-    "linear": {},
-}
-ENCODERS = {
-    "patch 8": lambda: Clay(ClaySize(32, 4, 2, 16, 2)),
-    "patch 14": lambda: DofaV2(DofaSize(32, 4, 2, (0, 1, 2, 3))),
-    "patch 16": lambda: Prithvi(PrithviSize(32, 4, 2, 16, time_and_place=False), bands=4),
-}
-
-
-def small(encoder, decoder, classes=3, **options):
-    torch.manual_seed(5)
-    made = ENCODERS[encoder]()
-    head = build_decoder(decoder, made, bands=4, classes=classes, **SMALL[decoder])
-    return SegmentationNetwork(made, head, wavelengths_um=WAVES, gsd_m=10, **options)
+from tests.support import oracles
+from tests.support.little_networks import ENCODERS, SMALL, WAVES, small, stirred
 
 
 def test_every_decoder_is_tried():

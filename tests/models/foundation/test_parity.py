@@ -6,51 +6,24 @@ import functools
 import math
 from datetime import UTC, datetime
 
-import oracles
 import pytest
 import torch
 from torch import nn
 
 from geoseg.models.foundation.clay import SIZES as CLAY
-from geoseg.models.foundation.clay import Clay, ClaySize
+from geoseg.models.foundation.clay import ClaySize
 from geoseg.models.foundation.dofa import SIZES as DOFA
 from geoseg.models.foundation.dofa import Dofa, DofaV2
 from geoseg.models.foundation.positions import sincos, table_2d
 from geoseg.models.foundation.prithvi import Prithvi, PrithviSize
+from tests.support import oracles
+from tests.support.little_networks import WAVELENGTHS, clay_pair, stirred
 
 WHEN = datetime(2023, 11, 7, 16, 42, tzinfo=UTC)
 WHERE = (-1.57, 41.9)
-WAVELENGTHS = (0.493, 0.56, 0.665, 0.842, 1.61)
 BASE_DIMS = ClaySize(CLAY["base"].width, 2, 12, 64, 4)
 LARGE_DIMS = ClaySize(CLAY["large"].width, 2, 16, 64, 4)
 SMALL_PRITHVI = PrithviSize(64, 4, 4, 16, time_and_place=True)
-
-
-def stirred(module: nn.Module) -> nn.Module:
-    """Every parameter away from its start: a norm's weight of one or a bias of zero hides mistakes."""
-    torch.manual_seed(3)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.05)
-    return module.eval()
-
-
-def clay_pair(size: ClaySize) -> tuple[nn.Module, Clay]:
-    theirs = stirred(
-        oracles.claymodel().Encoder(
-            mask_ratio=0.0,
-            patch_size=8,
-            shuffle=False,
-            dim=size.width,
-            depth=size.depth,
-            heads=size.heads,
-            dim_head=size.head_width,
-            mlp_ratio=size.mlp_ratio,
-        )
-    )
-    ours = Clay(size).eval()
-    ours.load_state_dict(theirs.state_dict(), strict=True)
-    return theirs, ours
 
 
 def circle(angle: float) -> list[float]:

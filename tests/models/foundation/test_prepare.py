@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_decoders import small
 from torch import nn
 
 from geoseg.models.foundation.clay import Clay, ClaySize
 from geoseg.models.foundation.linears import Bf16Linear, Int8Linear, OneDnnLinear, onednn_works
 from geoseg.models.optimize import encoders as room
 from geoseg.models.optimize.encoders import prepare_for_inference
+from tests.support.little_networks import small
 
 
 @pytest.fixture(autouse=True)

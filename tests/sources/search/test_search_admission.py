@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stac_samples import item, square, with_href
 
 from geoseg.core.area import Area
 from geoseg.core.request import Dates
@@ -19,6 +18,7 @@ from geoseg.sources.search.footprint import coverage_pct
 from geoseg.sources.search.item_filter import Gate
 from geoseg.sources.search.query import Offer, Query
 from geoseg.sources.search.source_policy import Trust
+from tests.support.stac_samples import item, square, with_href
 
 AREA = Area.from_bbox((8.2, 11.2, 8.6, 11.6))
 QUERY = Query(AREA, Dates.parse("2024-05-01/2024-05-08"), "s2")

@@ -6,7 +6,6 @@ import json
 import pickle
 
 import pytest
-from stac_samples import item, with_href
 
 import geoseg.sources.search.web as web
 from geoseg.catalog.collections import collections
@@ -17,6 +16,7 @@ from geoseg.sources.search import find_scenes
 from geoseg.sources.search.api import search_link
 from geoseg.sources.search.source_policy import Trust
 from geoseg.sources.search.web import BoundedIO
+from tests.support.stac_samples import item, with_href
 
 AREA = Area.from_bbox((8.2, 11.2, 8.6, 11.6))
 MAY = Dates.parse("2024-05-01/2024-05-08")

@@ -7,7 +7,6 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from stac_samples import item, with_href, write_list
 
 from geoseg.core.area import Area
 from geoseg.core.atomic import cache_folder
@@ -22,6 +21,7 @@ from geoseg.errors import (
 from geoseg.sources.local.add import add
 from geoseg.sources.local.product import Options
 from geoseg.sources.search import find_items, find_scenes
+from tests.support.stac_samples import item, with_href, write_list
 
 AREA = Area.from_bbox((8.2, 11.2, 8.6, 11.6))
 MAY = Dates.parse("2024-05-01/2024-05-08")

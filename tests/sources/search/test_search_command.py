@@ -8,11 +8,11 @@ import sys
 
 import pytest
 import typer
-from stac_samples import item, with_href, write_list
 from typer.testing import CliRunner
 
 from geoseg.cli.scenes import scenes
 from geoseg.errors import BadAreaError, BadOptionError, NoScenesError
+from tests.support.stac_samples import item, with_href, write_list
 
 app = typer.Typer()
 app.command()(scenes)

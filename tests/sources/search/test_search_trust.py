@@ -9,7 +9,6 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stac_samples import with_href
 
 from geoseg.core.area import Area
 from geoseg.core.request import Dates
@@ -20,6 +19,7 @@ from geoseg.sources.search.item_filter import Gate
 from geoseg.sources.search.query import Offer, Query
 from geoseg.sources.search.source_policy import Trust, carries_token, checked_href, is_public, leads_home, on_hosts
 from geoseg.sources.search.web import BoundedIO
+from tests.support.stac_samples import with_href
 
 REMOTE = Trust(local=False, host="stac.example.org")
 LOCAL = Trust(local=True)

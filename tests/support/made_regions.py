@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +9,6 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
-from geoseg.cli.main import run
 from geoseg.evaluation.records import ChipRecord
 
 PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")
@@ -59,30 +55,6 @@ def write(path: Path, pixels: np.ndarray, east: int = 0, north: int = 0, nodata:
     with rasterio.open(path, "w", driver="GTiff", dtype=pixels.dtype, **size, **place) as file:
         file.write(pixels)
     return path
-
-
-def geoseg(*words: object) -> tuple[int, str, str]:
-    """The command in this process: exit status, stdout, stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run([str(word) for word in words])
-    return status, out.getvalue(), err.getvalue()
-
-
-def answered(*words: object) -> dict:
-    """What ``geoseg ... --json`` answers."""
-    status, out, err = geoseg(*words, "--json")
-    assert status == 0, err
-    return json.loads(out)
-
-
-def refused(*words: object) -> str:
-    """The one line that a refusal is."""
-    status, _, err = geoseg(*words, "-q")
-    assert status in (1, 2), err
-    lines = [line for line in err.splitlines() if line.startswith("Error: ")]
-    assert len(lines) == 1, err
-    return lines[0]
 
 
 def chip(identity: str, matrix: Sequence[Sequence[int]], region: str = "a", split: str = "") -> ChipRecord:

@@ -12,7 +12,8 @@ from functools import cache
 from types import ModuleType
 
 import torch
-from install_oracles import folder
+
+from tests.support.install_oracles import folder
 
 
 @contextmanager
@@ -37,9 +38,7 @@ def _packages(**places: str) -> Iterator[None]:
 
 
 def _place(name: str) -> str:
-    assert folder(name).is_dir(), (
-        f"{name} is not at {folder(name)}: run python tests/models/foundation/install_oracles.py"
-    )
+    assert folder(name).is_dir(), f"{name} is not at {folder(name)}: run python tests/support/install_oracles.py"
     return str(folder(name))
 
 

@@ -1,4 +1,4 @@
-"""Install what the parity tests compare with: ``python tests/models/foundation/install_oracles.py``.
+"""Install what the parity tests compare with: ``python tests/support/install_oracles.py``.
 
 They go into a folder of their own, because neither may enter the environment: claymodel pins an old torch and lays
 modules called ``model`` and ``utils`` into site-packages, terratorch changes torch's global settings when imported.
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 ORACLES = {"claymodel": "1.5.0", "terratorch": "1.2.13"}
 
 

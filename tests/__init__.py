@@ -1,0 +1,1 @@
+"""Tests of geoseg, one folder for each room of the package."""
