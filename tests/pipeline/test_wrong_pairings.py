@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from made_scenes import INSIDE, codes
+
+from tests.support.made_scenes import INSIDE, codes
 
 
 def box_of(item):
