@@ -2,7 +2,7 @@
 
 ::
 
-    Request -> search -> grid -> imagery -> model -> predict -> reference water -> mask -> products
+    Request -> resolve -> MapPlan -> acquire -> MapInputs -> infer -> layers -> classify -> MapData -> write
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg import __version__
+from geoseg.acquire import MapInputs, acquire
 from geoseg.core.clock import Clock
 from geoseg.core.progress import Report, silent
 from geoseg.core.request import Request
+from geoseg.core.scene import Scene
 from geoseg.errors import BadOptionError, EngineError, GeosegError, OutputError, SceneUnreadableError
 from geoseg.inference.job import InferenceJob, ModelInput
 from geoseg.inference.layers import ByteLayer
@@ -28,18 +30,23 @@ from geoseg.inference.run import PROBABILITY, SOURCE, predict
 from geoseg.inference.threshold import fit_scene_threshold
 from geoseg.inference.work_folder import WorkFolder
 from geoseg.models.inference import Predictor
-from geoseg.products.write import MASK, Finished, check_out, write_products
-from geoseg.readers import Failure
-from geoseg.resolve import MapPlan, resolve
+from geoseg.products.map_data import MapData, MapLayers, ModelUsed, Provenance, Role, SceneUsed
+from geoseg.products.write import check_out, write_products
+from geoseg.readers import Cube, Failure
+from geoseg.readers.read_spec import BandReadSpec
+from geoseg.resolve import resolve, with_absolute_paths
 from geoseg.result import MapResult
 from geoseg.water.codes import NOT_OBSERVED, Legend
-from geoseg.water.mask import fill_mask
+from geoseg.water.mask import AreaOfInterest, MaskRule, fill_mask
 from geoseg.water.observation_dates import early_warning
-from geoseg.water.permanent import PermanentWater, either, permanent_water, pre_event_water
+from geoseg.water.permanent import pre_event_water, union
+from geoseg.water.warnings import MapFindings, observation_warnings, result_warnings
 
 if TYPE_CHECKING:
     from geoseg.inference.dask_executor import DaskExecutor
 
+
+MASK = "mask"
 
 MOST_WORKERS_A_CORE = 4
 """Each worker is a process that holds the model: more of them cost memory and gain nothing."""
@@ -90,59 +97,18 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class InferenceResult:
     """One pass of the model over the grid, finished in its work folder.
 
     Attributes:
         layers: Probability and source, filled; the mask, not yet.
-        predictor: As it was settled for this imagery.
-        failures: Scenes that could not be read somewhere.
+        predictor: With the threshold that was chosen for this imagery.
+        failed: Scenes that could not be read somewhere.
     """
 
-    layers: dict[str, ByteLayer]
+    layers: MapLayers
     predictor: Predictor
-    failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mapper:
-    """Shows a model imagery, all over a grid.
-
-    Attributes:
-        executor: What runs the blocks.
-        sight: What was looked up.
-        predictor: The model.
-        batch_size: Chips through the network at once.
-        out: Folder that the unfinished work lies in.
-        report: Told of every step.
-    """
-
-    executor: LocalExecutor | DaskExecutor
-    map_plan: MapPlan
-    predictor: Predictor
-    batch_size: int
-    out: Path
-    report: Report
-
-    def over(self, imagery: ModelInput, stage: str) -> Pass:
-        """One pass; carries on where an earlier run of the same was stopped.
-
-        Raises:
-            SceneUnreadableError: Not one of the scenes could be read.
-        """
-        known = self.predictor.with_acquisition(
-            gsd_m=self.map_plan.gsd_m, time=imagery.now.scenes[0].time, latlon=self.map_plan.latlon
-        )
-        with_threshold = fit_scene_threshold(self.executor, imagery, known, self.report)
-        plan, shape = self.map_plan.plan, (int(self.map_plan.grid.shape[0]), int(self.map_plan.grid.shape[1]))
-        key = digest_of(__version__, self.map_plan.request.record(), with_threshold, plan, imagery)
-        folder = WorkFolder.open(self.out, key, shape, (PROBABILITY, SOURCE, MASK), stage=stage)
-        work = InferenceJob(plan, imagery, with_threshold, self.batch_size)
-        failures = predict(self.executor, work, folder, self.report, stage)
-        scenes = {scene.id for cube in imagery.cubes for scene in cube.scenes}
-        if scenes <= {failure.scene_id for failure in failures} and is_empty(folder.layers[SOURCE]):
-            raise SceneUnreadableError(f"None of the {len(scenes)} scenes could be read. {failures[0].reason}")
-        return Pass(folder.layers, with_threshold, failures)
+    failed: tuple[Failure, ...]
 
 
 def map_flood(
@@ -155,7 +121,7 @@ def map_flood(
 ) -> MapResult:
     """Map what a request asks for, into a folder of products.
 
-    A run that was stopped carries on where it was when it is started again with the same request.
+    A run that was stopped resumes when it is started again with the same request.
 
     Args:
         request: What is wanted.
@@ -169,53 +135,155 @@ def map_flood(
     """
     compute, out, clock = compute or Compute(), Path(out), Clock()
     check_out(out, overwrite=overwrite)
-    map_plan = resolve(request, report)
-    predictor = Predictor.of(map_plan.model, compute.device, prune=request.prune, precision=request.precision)
-    reference = permanent_water(request, map_plan.grid)
+    plan = resolve(request, report)
+    predictor = Predictor.of(plan.model, compute.device, prune=request.prune, precision=request.precision)
+    inputs = acquire(plan, report)
     clock.lap("search")
-    with tidy(out):
-        with compute.executor() as executor:
-            mapper = Mapper(executor, map_plan, predictor, compute.batch_size, out, report)
-            now = mapper.over(map_plan.imagery, "map")
-            before = mapper.over(map_plan.imagery_before, "before") if map_plan.imagery_before else None
+    with cleanup_on_error(out):
+        event, pre_event = infer(inputs, predictor, compute, out, report)
         clock.lap("map")
-        finished = finish(map_plan, now, before, reference)
+        data = classify(inputs, event, pre_event, Run(out, clock))
         clock.lap("mask")
-        result = write_products(finished, out, clock, report)
+        record = write_products(data, out, report)
     WorkFolder.discard(out)
-    return result
+    return MapResult(out, record, inputs.event.now)
 
 
-def finish(map_plan: MapPlan, now: Pass, before: Pass | None, reference: PermanentWater | None) -> Finished:
-    """The mask: from the probability, and from what is known of permanent water."""
-    threshold_pct = map_plan.card.threshold_pct
-    permanent = either(reference, pre_event_water(before.layers[PROBABILITY], threshold_pct) if before else None)
-    shares, unknown_reference_px = fill_mask(
-        now.layers[MASK],
-        (now.layers[PROBABILITY], now.layers[SOURCE]),
-        map_plan.grid,
-        threshold_pct=threshold_pct,
-        known=permanent.on if permanent else None,
-        area=json.dumps(map_plan.request.area.geojson),
-        blank_outside=map_plan.request.area.polygon is not None,
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a run writes, and how long its steps took."""
+
+    out: Path
+    clock: Clock
+
+
+def infer(
+    inputs: MapInputs, predictor: Predictor, compute: Compute, out: Path, report: Report
+) -> tuple[InferenceResult, InferenceResult | None]:
+    """Run the model over the event, and over the time before it where that is wanted.
+
+    Raises:
+        SceneUnreadableError: Not one of the scenes could be read.
+    """
+    with compute.executor() as executor:
+
+        def run(imagery: ModelInput, stage: str) -> InferenceResult:
+            """One pass; resumes where an earlier run of the same was stopped."""
+            plan, grid = inputs.plan, inputs.plan.grid
+            known = predictor.with_acquisition(
+                gsd_m=plan.gsd_m, time=imagery.now.scenes[0].time, latlon=plan.request.area.middle_latlon
+            )
+            chosen = fit_scene_threshold(executor, imagery, known, report)
+            key = work_key(__version__, plan.request.record(), chosen, inputs.windows, imagery)
+            shape = (int(grid.shape[0]), int(grid.shape[1]))
+            folder = WorkFolder.open(out, key, shape, (PROBABILITY, SOURCE, MASK), stage=stage)
+            job = InferenceJob(inputs.windows, imagery, chosen, compute.batch_size)
+            failed = predict(executor, job, folder, report, stage)
+            layers = MapLayers(folder.layers[MASK], folder.layers[PROBABILITY], folder.layers[SOURCE])
+            _check_read(imagery, failed, layers.source)
+            return InferenceResult(layers, chosen, failed)
+
+        event = run(inputs.event, "map")
+        return event, run(inputs.pre_event, "before") if inputs.pre_event else None
+
+
+def classify(inputs: MapInputs, event: InferenceResult, pre_event: InferenceResult | None, run: Run) -> MapData:
+    """Fill the mask from the probability and from what is known of permanent water, and measure it."""
+    plan, reference, layers = inputs.plan, inputs.reference, event.layers
+    request, card = plan.request, plan.card
+    before = pre_event_water(pre_event.layers.probability, card.threshold_pct) if pre_event else None
+    permanent = union(reference, before)
+    area = AreaOfInterest(json.dumps(request.area.geojson), blank_outside=request.area.polygon is not None)
+    areas, unknown_px = fill_mask(
+        layers.mask,
+        (layers.probability, layers.source),
+        plan.grid,
+        area,
+        MaskRule(card.threshold_pct, permanent.read if permanent else None),
     )
-    failures = (*now.failures, *(before.failures if before else ()), *(reference.failures if reference else ()))
-    return Finished(
-        map_plan=map_plan,
-        predictor=now.predictor,
-        layers=now.layers,
-        legend=Legend.of(map_plan.card.meaning, has_reference=permanent is not None),
-        shares=shares,
-        reference=reference.found.scenes if reference else (),
-        unknown_reference_px=unknown_reference_px,
-        failures=tuple(dict.fromkeys(failures)),
-        early=early_warning(now.layers[SOURCE], map_plan.imagery.now.scenes, map_plan.grid, map_plan.request),
+    failed = dict.fromkeys((*event.failed, *(pre_event.failed if pre_event else ())))
+    failed |= reference.failures if reference else {}
+    legend = Legend.of(card.meaning, has_reference=permanent is not None)
+    info = event.predictor.scene_threshold_info()
+    findings = MapFindings(card, areas, info, unknown_px, tuple(failed), plan.rejected)
+    early = early_warning(layers.source, inputs.event.now.scenes, plan.grid, request)
+    warnings = [*observation_warnings(areas), *plan.warnings, *result_warnings(findings), *imagery_notes(inputs)]
+    return MapData(
+        grid=plan.grid,
+        layers=layers,
+        legend=legend,
+        areas=areas,
+        dates=request.dates,
+        sensor=plan.sensor,
+        display=inputs.display,
+        scenes=scenes_used(inputs),
+        rejected=plan.rejected,
+        failed=tuple(failed),
+        notes=(*([early] if early else []), legend.sentence, *dict.fromkeys(warnings)),
+        limits=tuple(f"{card.name}: {limit}" for limit in card.limits[:2]),
+        simulated=inputs.is_simulated,
+        provenance=Provenance(
+            command=with_absolute_paths(request, plan.model).command(out=run.out.absolute()),
+            request=request.record(),
+            model=ModelUsed(
+                name=card.name, card=card.model_dump(mode="json"), sha256=card.sha256, scene_threshold_info=info
+            ),
+            threshold_pct=card.threshold_pct,
+            clock=run.clock,
+        ),
     )
+
+
+def imagery_notes(inputs: MapInputs) -> tuple[str, ...]:
+    """What a person should know about the imagery, and about the grid."""
+    card, gsd_m = inputs.plan.card, inputs.plan.gsd_m
+    notes = [*inputs.notes]
+    finest, coarsest = card.gsd_m or (0.0, float("inf"))
+    if not finest <= gsd_m <= coarsest:
+        notes.append(f"{card.name} is meant for {finest:g} to {coarsest:g} m; at {gsd_m:g} m it may be wrong.")
+    if inputs.is_simulated:
+        notes.append("The imagery is simulated: this flood never happened.")
+    return tuple(notes)
+
+
+def scenes_used(inputs: MapInputs) -> tuple[SceneUsed, ...]:
+    """List what the map is made from: scenes of the event, of the time before it, and reference water."""
+    before = inputs.event.before or (inputs.pre_event.now if inputs.pre_event else None)
+    reference = inputs.reference.found.scenes if inputs.reference else ()
+    return (
+        *_of_cube(inputs.event.now, "input"),
+        *(_of_cube(before, "before") if before else ()),
+        *(_scene_used(scene, "reference") for scene in reference),
+    )
+
+
+def _of_cube(cube: Cube, role: Role) -> Iterator[SceneUsed]:
+    for code, (scene, spec) in enumerate(zip(cube.scenes, cube.specs, strict=True)):
+        yield _scene_used(scene, role, spec.bands, code if role == "input" else None)
+
+
+def _scene_used(scene: Scene, role: Role, bands: Sequence[BandReadSpec] = (), code: int | None = None) -> SceneUsed:
+    return SceneUsed(
+        id=scene.id,
+        collection=scene.collection,
+        role=role,
+        time=scene.time.isoformat(),
+        platform=scene.platform,
+        cloud_pct=scene.cloud_pct,
+        hrefs={band.name: band.href for band in bands},
+        code=code,
+    )
+
+
+def _check_read(imagery: ModelInput, failed: tuple[Failure, ...], source: ByteLayer) -> None:
+    scenes = {scene.id for cube in imagery.cubes for scene in cube.scenes}
+    if scenes <= {failure.scene_id for failure in failed} and _is_empty(source):
+        raise SceneUnreadableError(f"None of the {len(scenes)} scenes could be read. {failed[0].reason}")
 
 
 @contextmanager
-def tidy(out: Path) -> Iterator[None]:
-    """Leave no unfinished work behind an error that would come again; keep it where the same command can carry on."""
+def cleanup_on_error(out: Path) -> Iterator[None]:
+    """Delete the work folder after a permanent error; keep it after I/O or cluster errors, so that a rerun resumes."""
     existed = out.exists()
     try:
         yield
@@ -228,8 +296,8 @@ def tidy(out: Path) -> Iterator[None]:
         raise
 
 
-def digest_of(*parts: object) -> str:
-    """One digest for everything that decides a map's pixels; files on this machine count by size and time of change."""
+def work_key(*parts: object) -> str:
+    """Compute the SHA-256 of everything that affects the pixels; local files count by size and time of change."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(repr(part).encode())
@@ -241,6 +309,6 @@ def digest_of(*parts: object) -> str:
     return digest.hexdigest()
 
 
-def is_empty(layer: ByteLayer) -> bool:
+def _is_empty(layer: ByteLayer) -> bool:
     """Nothing was observed anywhere."""
     return all((block == NOT_OBSERVED).all() for _, block in layer.blocks())

@@ -1,4 +1,4 @@
-"""What a map run hands back: where the products are, and what they say."""
+"""What a map run hands back: where the products are, and the record of the run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.core.request import Request
-from geoseg.core.scene import RejectedScene
-from geoseg.readers import Cube, Failure
+from geoseg.products.run_record import RunRecord
+from geoseg.products.table import RECORD
+from geoseg.readers import Cube
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,43 +16,72 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MapResult:
-    """A finished map.
+    """A finished map: its folder, and what ``run.json`` in it says.
 
     Attributes:
-        request: What was asked for.
         out: Folder of the products.
-        flood: ``flood.tif``: 0 dry, 1 flood or water, 2 permanent water, 255 not observed.
-        probability: ``probability.tif``: per cent 0..100 of class 1, 255 not observed.
-        source: ``source.tif``: number of the scene each pixel came from, in the order of ``scenes``.
-        preview: ``preview.png``.
-        run: ``run.json``.
-        meaning: What class 1 is: ``flood``, or all ``water``.
-        shares_pct: Share of each class in the area, per cent, by its name.
-        area_km2: Area of each class on the ellipsoid, by its name.
-        scenes: Ids of the scenes that were used, in the order that ``source`` counts them.
-        failures: Scenes that could not be read somewhere; the map says "not observed" or shows the next scene there.
-        notes: What a person should know before believing the map.
-        left_out: Scenes that were found and not used, each with the reason.
-        seconds: Seconds of each step.
-        cube: The imagery, lazily.
+        run_record: The record of the run, as it is on the disk.
+        cube: The imagery of the event, pixels unread.
     """
 
-    request: Request
     out: Path
-    flood: Path
-    probability: Path
-    source: Path
-    preview: Path
-    run: Path
-    meaning: str
-    shares_pct: dict[str, float]
-    area_km2: dict[str, float]
-    scenes: tuple[str, ...]
-    failures: tuple[Failure, ...]
-    notes: tuple[str, ...]
-    left_out: tuple[RejectedScene, ...]
-    seconds: dict[str, float]
+    run_record: RunRecord
     cube: Cube = field(repr=False)
+
+    @property
+    def flood(self) -> Path:
+        """``flood.tif``: 0 dry, 1 flood or water, 2 permanent water, 255 not observed."""
+        return self.paths["flood"]
+
+    @property
+    def probability(self) -> Path:
+        """``probability.tif``: per cent 0..100 of class 1, 255 not observed."""
+        return self.paths["probability"]
+
+    @property
+    def source(self) -> Path:
+        """``source.tif``: number of the scene each pixel came from, in the order of ``scenes``."""
+        return self.paths["source"]
+
+    @property
+    def preview(self) -> Path:
+        """``preview.png``."""
+        return self.paths["preview"]
+
+    @property
+    def run(self) -> Path:
+        """``run.json``."""
+        return self.out / RECORD.file
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Every product by its name."""
+        return {**{name: self.out / file for name, file in self.run_record.outputs.items()}, RECORD.name: self.run}
+
+    @property
+    def meaning(self) -> str:
+        """Name of class 1: ``flood``, ``water`` or ``building``."""
+        return self.run_record.class_1.name
+
+    @property
+    def shares_pct(self) -> dict[str, float]:
+        """Share of each class in the area, per cent, by its name."""
+        return dict(self.run_record.shares["pct"])
+
+    @property
+    def area_km2(self) -> dict[str, float]:
+        """Area of each class on the ellipsoid, by its name."""
+        return dict(self.run_record.shares["km2"])
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """Ids of the scenes that were used, in the order that ``source`` counts them."""
+        return tuple(scene.id for scene in self.run_record.scenes if scene.role == "input")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before believing the map, the most important first, the model's limits last."""
+        return (*self.run_record.notes, *self.run_record.limits)
 
     def lazy(self) -> xr.Dataset:
         """Imagery and map on one grid as dask arrays.
@@ -69,17 +98,18 @@ class MapResult:
 
     def record(self) -> dict[str, Any]:
         """The result as plain JSON values."""
-        paths = ("out", "flood", "probability", "source", "preview", "run")
+        run = self.run_record
         return {
-            **{name: str(getattr(self, name)) for name in paths},
+            "out": str(self.out),
+            **{name: str(path) for name, path in self.paths.items()},
             "meaning": self.meaning,
             "shares_pct": self.shares_pct,
             "area_km2": self.area_km2,
             "scenes": list(self.scenes),
-            "skipped": [{"scene": failure.scene_id, "reason": failure.reason} for failure in self.failures],
-            "left_out": [{"scene": each.id, "reason": each.reason} for each in self.left_out],
+            "failed": [each.model_dump() for each in run.failed],
+            "rejected": [each.model_dump() for each in run.rejected],
             "notes": list(self.notes),
-            "seconds": self.seconds,
+            "seconds": run.seconds,
         }
 
     def summary(self) -> str:
@@ -93,6 +123,6 @@ class MapResult:
             f"Mask     {self.flood}",
             f"Preview  {self.preview}",
             f"Record   {self.run}",
-            f"Took     {sum(self.seconds.values()):.1f} s",
+            f"Took     {sum(self.run_record.seconds.values()):.1f} s",
         ]
         return "\n".join(lines)

@@ -21,10 +21,10 @@ LAYERS = [
     {"datasets"},
     {"training"},
     {"evaluation"},
-    {"resolve", "pipeline", "result", "demo", "doctor"},
+    {"resolve", "acquire", "pipeline", "result", "demo", "doctor"},
     {"cli", "__main__"},
 ]
-LINE = {"resolve", "pipeline", "result", "demo", "doctor", "__main__", "cli"}
+LINE = {"resolve", "acquire", "pipeline", "result", "demo", "doctor", "__main__", "cli"}
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    epilog="Start with: geoseg demo. Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but a scene was skipped.",
+    epilog="Start with: geoseg demo. Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but a scene failed.",
 )
 
 

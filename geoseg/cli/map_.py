@@ -14,7 +14,7 @@ from geoseg.errors import BadOptionError
 if TYPE_CHECKING:
     from geoseg.result import MapResult
 
-EXIT_SKIPPED = 3
+EXIT_FAILED_SCENES = 3
 EPILOG = """
 [bold]Examples[/bold]
 
@@ -165,9 +165,9 @@ def map_(
     compute = Compute(workers, scheduler, device, batch_size)
     with progress_bars(quiet=quiet) as report:
         result = map_flood(request, out, compute=compute, overwrite=overwrite, report=report)
-    _print(result, as_json=json_, quiet=quiet)
-    if result.failures:
-        raise typer.Exit(EXIT_SKIPPED)
+    _print(result, as_json=json_, verbosity=-1 if quiet else verbose)
+    if result.run_record.failed:
+        raise typer.Exit(EXIT_FAILED_SCENES)
 
 
 def _typed_area(ctx: typer.Context, bbox: str, aoi: Path) -> tuple[str | None, Path | None]:
@@ -178,14 +178,16 @@ def _typed_area(ctx: typer.Context, bbox: str, aoi: Path) -> tuple[str | None, P
     return (None, aoi) if typed == {"aoi"} else (bbox, aoi)
 
 
-def _print(result: MapResult, *, as_json: bool, quiet: bool) -> None:
+def _print(result: MapResult, *, as_json: bool, verbosity: int) -> None:
+    """Print warnings of this map first, then what class 1 is, then the numbers; the model's limits with ``-v``."""
     if as_json:
         typer.echo(json.dumps(result.record(), indent=2))
         return
-    for failure in result.failures:
-        typer.echo(f"Skipped: {failure.scene_id}: {failure.reason}", err=True)
-    if quiet:
+    run = result.run_record
+    for failure in run.failed:
+        typer.echo(f"Failed: {failure.id}: {failure.reason}", err=True)
+    if verbosity < 0:
         return
-    for note in result.notes:
+    for note in (*run.notes, *(run.limits if verbosity else ())):
         typer.echo(f"Note: {note}", err=True)
     typer.echo(result.summary())

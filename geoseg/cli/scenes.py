@@ -1,4 +1,4 @@
-"""``geoseg scenes``: what a map would use, and why a scene is left out."""
+"""``geoseg scenes``: what a map would use, and why a scene is rejected."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def scenes(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """List the scenes a map would use, and those left out with the reason. No pixel is opened."""
+    """List the scenes a map would use, and those rejected with the reason. No pixel is opened."""
     from geoseg.core.request import Request
     from geoseg.resolve import scenes_for
 
@@ -74,7 +74,7 @@ def _record(request: Request, found: Found) -> dict[str, Any]:
             }
             for scene in found.scenes
         ],
-        "left_out": [{"id": each.id, "reason": each.reason} for each in found.left_out],
+        "rejected": [{"id": each.id, "reason": each.reason} for each in found.rejected],
     }
 
 
@@ -101,7 +101,7 @@ def _table(request: Request, found: Found) -> None:
     # markup and highlight off: ids are other people's text
     console = Console(markup=False, highlight=False)
     console.print(table)
-    if found.left_out:
-        console.print(f"\nLeft out ({len(found.left_out)}):")
-    for each in found.left_out:
+    if found.rejected:
+        console.print(f"\nRejected ({len(found.rejected)}):")
+    for each in found.rejected:
         console.print(f"  {each.id}: {each.reason}.")

@@ -88,6 +88,12 @@ class Area:
         return cls((west, south, east, north), str(path), to_geojson(union), file.notes())
 
     @property
+    def middle_latlon(self) -> tuple[float, float]:
+        """Latitude and longitude of the middle, degrees."""
+        west, south, east, north = self.bbox
+        return (south + north) / 2, (west + east) / 2
+
+    @property
     def geojson(self) -> dict[str, Any]:
         """The area as a GeoJSON geometry, WGS 84."""
         if self.polygon is not None:

@@ -85,10 +85,10 @@ class RejectedScene:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search answers: scenes ordered by (time, id), and those left out."""
+    """What a search answers: scenes ordered by (time, id), and those rejected."""
 
     scenes: tuple[Scene, ...]
-    left_out: tuple[RejectedScene, ...] = ()
+    rejected: tuple[RejectedScene, ...] = ()
 
 
 def passes(scenes: Iterable[Scene]) -> list[tuple[Scene, ...]]:

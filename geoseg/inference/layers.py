@@ -87,7 +87,7 @@ class ByteLayer:
             window = (slice(start, min(start + rows, self.shape[0])), slice(0, self.shape[1]))
             yield window, self.read(window)
 
-    def thinned(self, step: int) -> NDArray[np.uint8]:
+    def decimated(self, step: int) -> NDArray[np.uint8]:
         """Every ``step``-th pixel from the middle of the first step: the nearest-neighbour picture, small."""
         offset = min(step // 2, self.shape[0] - 1)
         across = min(step // 2, self.shape[1] - 1)

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.atomic import atomic_file
+from geoseg.core.text import counted
 from geoseg.products.graticule import Frame, nice
+from geoseg.products.map_data import MapData
 from geoseg.water.areas import ClassAreas
 from geoseg.water.codes import NOT_OBSERVED, Legend
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
 LONGEST_PX = 1100
-"""Longest side of the arrays that a preview is worth giving; see ``step_for``."""
+"""Longest side of the arrays that a preview is worth giving; see ``decimation``."""
 
 INK, PALE, WARN = "#22272e", "#6b7280", "#a43b00"
 HATCH_FACE, HATCH_LINE = "#b9bdc2", "#7d838b"
@@ -38,7 +40,7 @@ class Preview:
     """What a preview shows.
 
     Attributes:
-        codes: uint8 (y, x): the mask, whole or thinned.
+        codes: uint8 (y, x): the mask, whole or decimated.
         imagery: float32 (y, x) for grey or (3, y, x) for red, green, blue, any unit, NaN where not observed; any size,
             over the same ground.
         geobox: The grid that both pictures cover.
@@ -63,8 +65,38 @@ class Preview:
     simulated: bool = False
 
 
-def step_for(shape: tuple[int, int]) -> int:
-    """How many pixels of a map of this shape go into one of its preview, for ``ByteLayer.thinned``."""
+class PreviewPng:
+    """The map beside its imagery, with legend, areas and warnings."""
+
+    name, file = "preview", "preview.png"
+
+    def write(self, data: MapData, folder: Path) -> Path:
+        """Draw and write the PNG."""
+        return write_preview(folder / self.file, preview_of(data))
+
+
+def preview_of(data: MapData) -> Preview:
+    """Read what a preview shows of a map: its mask decimated, its imagery from overviews."""
+    cube, model = data.display, data.provenance.model.name
+    pixels = cube.thumbnail(LONGEST_PX).pixels.values
+    days = sorted({scene.time.strftime("%Y-%m-%d") for scene in cube.scenes})
+    taken = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return Preview(
+        codes=data.layers.mask.decimated(decimation(data.layers.mask.shape)),
+        imagery=pixels if len(pixels) == 3 else pixels[0],
+        geobox=data.grid,
+        legend=data.legend,
+        shares=data.areas,
+        title=f"{data.legend.target.title} on {data.dates}",
+        caption=f"{data.sensor.title}, {taken}, {counted(len(cube.scenes), 'scene')}; model {model}",
+        imagery_title=", ".join(cube.bands) + (f" ({data.sensor.unit})" if len(cube.bands) == 1 else ""),
+        notes=(*data.warnings, *data.limits),
+        simulated=data.simulated,
+    )
+
+
+def decimation(shape: tuple[int, int]) -> int:
+    """How many pixels of a map of this shape go into one of its preview, for ``ByteLayer.decimated``."""
     return max(1, math.ceil(max(shape) / LONGEST_PX))
 
 
@@ -82,7 +114,7 @@ def write_preview(path: Path, preview: Preview) -> Path:
     return path
 
 
-def stretched(imagery: NDArray[np.float32]) -> NDArray[np.float32]:
+def percentile_stretch(imagery: NDArray[np.float32]) -> NDArray[np.float32]:
     """Imagery as red, green, blue, alpha for the screen.
 
     Each band runs from its 2nd to its 98th percentile over observed pixels; what is not observed is transparent.
@@ -104,7 +136,7 @@ def stretched(imagery: NDArray[np.float32]) -> NDArray[np.float32]:
     return shown
 
 
-def painted(codes: NDArray[np.uint8], legend: Legend) -> NDArray[np.uint8]:
+def colorize(codes: NDArray[np.uint8], legend: Legend) -> NDArray[np.uint8]:
     """A mask in its legend's colours: uint8 (y, x, 4), transparent where not observed."""
     palette = np.zeros((256, 4), np.uint8)
     for each in legend:
@@ -132,8 +164,8 @@ def _draw(preview: Preview) -> Figure:
         return figure.add_axes((left / size[0], bottom / size[1], width / size[0], height / size[1]))
 
     mask, imagery = panel(0), panel(1)
-    _show(mask, painted(preview.codes, preview.legend), frame, f"{preview.legend.target} mask")
-    _show(imagery, stretched(preview.imagery), frame, preview.imagery_title, labels_left=stacked)
+    _show(mask, colorize(preview.codes, preview.legend), frame, f"{preview.legend.target} mask")
+    _show(imagery, percentile_stretch(preview.imagery), frame, preview.imagery_title, labels_left=stacked)
     if not (preview.codes != NOT_OBSERVED).any():
         _stamp(mask, "nothing was observed here")
     _scale_bar(imagery, frame, (width, height))

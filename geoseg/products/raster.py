@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ from geoseg.core.atomic import atomic_file
 from geoseg.core.raster_band import RGB, RasterBand
 from geoseg.errors import OutputNotWritableError
 from geoseg.inference.layers import ByteLayer
-from geoseg.products.qml import paletted_style
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 TILE_PX = 512
 CACHE_BYTES = 48 << 20
 """GDAL's default is a share of the machine's memory; a strip of tiles is all that a copy from top to bottom needs."""
-
-
-def scene_band(scene_ids: tuple[str, ...]) -> RasterBand:
-    """``source.tif``: which scene each pixel comes from, as its place in ``scene_ids``; 255 none."""
-    return RasterBand("source scene", categories=dict(enumerate(scene_ids)))
 
 
 def write_cog(
@@ -52,47 +46,11 @@ def write_cog(
     Raises:
         OutputNotWritableError: Its place cannot be written, or the disk is full.
     """
-    return write_cogs({path: (layer, band)}, geobox, tags)[path]
-
-
-def write_cogs(
-    files: Mapping[Path, tuple[ByteLayer, RasterBand]],
-    geobox: GeoBox,
-    tags: Mapping[str, str] | None = None,
-    *,
-    done: Callable[[Path], None] = lambda path: None,
-) -> dict[Path, tuple[Path, ...]]:
-    """Write several layers of one grid side by side, each as :func:`write_cog` does.
-
-    Args:
-        files: Layer and description of each GeoTIFF.
-        geobox: Their grid.
-        tags: Metadata of every file, by name.
-        done: Called with each GeoTIFF that stands.
-
-    Returns:
-        The files written for each.
-
-    Raises:
-        OutputNotWritableError: Their place cannot be written, or the disk is full.
-    """
-    with _small_cache(), ThreadPoolExecutor(len(files)) as pool:
-        jobs = {
-            pool.submit(_write, layer, path, geobox, band, tags or {}): path for path, (layer, band) in files.items()
-        }
-        written = {}
-        for job in as_completed(jobs):
-            written[jobs[job]] = job.result()
-            done(jobs[job])
-    return written
-
-
-def _write(layer: ByteLayer, path: Path, geobox: GeoBox, band: RasterBand, tags: Mapping[str, str]) -> tuple[Path, ...]:
     if layer.shape != geobox.shape:
         raise ValueError(f"a layer {layer.shape} is not on a grid {tuple(geobox.shape)}")
     beside = _sidecars(path, band)
     with _gdal_writing(path), atomic_file(path) as part:
-        _copy_to_cog(layer, part, geobox, band, tags)
+        _copy_to_cog(layer, part, geobox, band, tags or {})
         for sidecar, content in beside.items():
             if content is None:
                 sidecar.unlink(missing_ok=True)
@@ -100,6 +58,27 @@ def _write(layer: ByteLayer, path: Path, geobox: GeoBox, band: RasterBand, tags:
             with atomic_file(sidecar) as unfinished:
                 unfinished.write_bytes(content)
     return path, *(sidecar for sidecar, content in beside.items() if content is not None)
+
+
+def write_cogs(
+    files: Mapping[Path, tuple[ByteLayer, RasterBand]], geobox: GeoBox, tags: Mapping[str, str] | None = None
+) -> dict[Path, tuple[Path, ...]]:
+    """Write several layers of one grid side by side, each as :func:`write_cog` does.
+
+    Args:
+        files: Layer and description of each GeoTIFF.
+        geobox: Their grid.
+        tags: Metadata of every file, by name.
+
+    Returns:
+        The files written for each.
+
+    Raises:
+        OutputNotWritableError: Their place cannot be written, or the disk is full.
+    """
+    with small_gdal_cache(), ThreadPoolExecutor(len(files)) as pool:
+        jobs = {path: pool.submit(write_cog, layer, path, geobox, band, tags) for path, (layer, band) in files.items()}
+        return {path: job.result() for path, job in jobs.items()}
 
 
 def _sidecars(path: Path, band: RasterBand) -> dict[Path, bytes | None]:
@@ -210,8 +189,8 @@ def _gdal_writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _small_cache() -> Iterator[None]:
-    """GDAL with a small cache; the setting outlives an Env and is everybody's, so it is put back."""
+def small_gdal_cache() -> Iterator[None]:
+    """Set a small block cache for GDAL; the setting outlives an Env and holds for all threads, so it is restored."""
     from rasterio._env import get_gdal_config, set_gdal_config
 
     before = get_gdal_config("GDAL_CACHEMAX")
@@ -270,3 +249,31 @@ def _pam(categories: Mapping[int, str]) -> ET.Element:
 def _xml(root: ET.Element) -> bytes:
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8"))
+
+
+def paletted_style(colours: Mapping[int, tuple[int, int, int]], labels: Mapping[int, str], nodata: int) -> bytes:
+    """Make the QGIS style of a raster of codes, with a legend of the codes that exist.
+
+    QGIS loads it by itself, because it lies beside the raster under the raster's name.
+
+    A TIFF's colour table always has 256 entries, and QGIS lists every one of them as a class. What is not observed has
+    no class: it is drawn transparent, so that whatever lies below shows through and nobody takes it for dry.
+
+    Args:
+        colours: Red, green, blue of each code, 0..255.
+        labels: Name of each code.
+        nodata: The code that is not drawn.
+    """
+    qgis = ET.Element("qgis", version="3.22", styleCategories="Symbology")
+    kind = {"type": "paletted", "band": "1", "opacity": "1", "alphaBand": "-1", "nodataColor": ""}
+    renderer = ET.SubElement(ET.SubElement(qgis, "pipe"), "rasterrenderer", kind)
+    ET.SubElement(renderer, "rasterTransparency")
+    palette = ET.SubElement(renderer, "colorPalette")
+    for code, (red, green, blue) in sorted(colours.items()):
+        if code != nodata:
+            colour = f"#{red:02x}{green:02x}{blue:02x}"
+            entry = {"value": str(code), "label": labels.get(code, str(code)), "color": colour, "alpha": "255"}
+            ET.SubElement(palette, "paletteEntry", entry)
+    ET.indent(qgis)
+    head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+    return (head + ET.tostring(qgis, encoding="unicode") + "\n").encode()

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from geoseg.catalog.records import Record
 from geoseg.catalog.target import Target
 from geoseg.core.atomic import atomic_file
+from geoseg.core.hashing import file_sha256
 from geoseg.core.redact import redact, secrets_of
+from geoseg.products.map_data import MapData, ModelUsed, SceneUsed
 
-SCHEMA_VERSION = 1
-
-Role = Literal["input", "before", "reference"]
+SCHEMA_VERSION = 2
+"""2: ``rejected`` and ``failed`` were ``left_out`` and ``failures``; ``limits`` were part of ``notes``."""
 
 
 def installed_versions() -> dict[str, str]:
@@ -34,53 +36,11 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-class SceneUsed(Record):
-    """A scene that the map was made from.
-
-    Attributes:
-        id: The item's id.
-        collection: Name of its collection.
-        role: What it was read for.
-        time: Acquisition, ISO 8601, UTC; None for what has no single time.
-        platform: As the item names it.
-        cloud_pct: Cloud share the item states.
-        hrefs: Where its bands are, by band, unsigned.
-        sha256: Digests of those that are local files, by band.
-        code: Its number in ``source.tif``; None where it has none.
-    """
-
-    id: str
-    collection: str
-    role: Role
-    time: str | None = None
-    platform: str = ""
-    cloud_pct: float | None = None
-    hrefs: dict[str, str] = {}
-    sha256: dict[str, str] = {}
-    code: int | None = None
-
-
-class LeftOutScene(Record):
-    """A scene that was found and not used, or that failed, and why."""
+class UnusedScene(Record):
+    """A scene that was found and rejected, or that failed to be read, and why."""
 
     id: str
     reason: str
-
-
-class ModelUsed(Record):
-    """The model, by its card.
-
-    Attributes:
-        name: As typed, or the bundle's.
-        card: The whole card as plain values.
-        sha256: Of its weights; None: it has none.
-        findings: What it settled on for this scene (a threshold, and from how much).
-    """
-
-    name: str
-    card: dict[str, Any]
-    sha256: str | None = None
-    scene_threshold_info: dict[str, Any] = {}
 
 
 class RunRecord(Record):
@@ -94,12 +54,13 @@ class RunRecord(Record):
         class_1: Target class of code 1 of the mask.
         grid: CRS, shape (rows, columns), transform and resolution in metres.
         scenes: What the map was made from.
-        left_out: Scenes found and not used.
-        failures: Scenes that were wanted and could not be read.
+        rejected: Scenes found and not used.
+        failed: Scenes that were wanted and could not be read.
         model: The model.
         threshold_pct: Probability from which a pixel is class 1.
         shares: ``ClassAreas.record``: pixels, per cent and km2 of each class in the area of interest.
-        notes: What a reader of the map must know, in sentences.
+        notes: What a reader of the map must know, in sentences, the most important first.
+        limits: Known failures of the model, which hold for each of its maps.
         outputs: Names of the files written, by what they are.
         sha256: Digests of the outputs, by what they are.
         seconds: Time by step.
@@ -114,12 +75,13 @@ class RunRecord(Record):
     class_1: Target
     grid: dict[str, Any]
     scenes: tuple[SceneUsed, ...] = ()
-    left_out: tuple[LeftOutScene, ...] = ()
-    failures: tuple[LeftOutScene, ...] = ()
+    rejected: tuple[UnusedScene, ...] = ()
+    failed: tuple[UnusedScene, ...] = ()
     model: ModelUsed
     threshold_pct: int = Field(ge=1, le=100)
     shares: dict[str, Any]
     notes: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     outputs: dict[str, str] = {}
     sha256: dict[str, str] = {}
     seconds: dict[str, float] = {}
@@ -155,7 +117,54 @@ def grid_record(geobox: Any) -> dict[str, Any]:
     }
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class RunRecordJson:
+    """Everything about the run; written last, because it lists the other products with their hashes."""
+
+    name, file = "run", "run.json"
+
+    def write(self, data: MapData, folder: Path) -> Path:
+        """Hash the products and the local inputs, and write the record."""
+        record = record_of(data)
+        return write_run(folder / self.file, record)
+
+
+def record_of(data: MapData) -> RunRecord:
+    """Describe a map whose other products are written."""
+    made, clock = data.provenance, data.provenance.clock
+    digests = {name: file_sha256(path) for name, path in data.written.items()}
+    clock.lap("write")
+    return RunRecord(
+        simulated=data.simulated,
+        command=made.command,
+        request=made.request,
+        class_1=data.legend.target,
+        grid=grid_record(data.grid),
+        scenes=data.scenes,
+        rejected=tuple(UnusedScene(id=each.id, reason=each.reason) for each in data.rejected),
+        failed=tuple(UnusedScene(id=each.scene_id, reason=each.reason) for each in data.failed),
+        model=made.model,
+        threshold_pct=made.threshold_pct,
+        shares=data.areas.record(data.legend),
+        notes=data.notes,
+        limits=data.limits,
+        outputs={name: path.name for name, path in data.written.items()},
+        sha256=digests,
+        seconds=clock.seconds,
+        started=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
+    )
+
+
+def with_hashes(scenes: Iterable[SceneUsed]) -> tuple[SceneUsed, ...]:
+    """Add the SHA-256 of every band that is a local file; a file of several bands is read once."""
+    known: dict[str, str] = {}
+    hashed = []
+    for scene in scenes:
+        local = {band: href for band, href in scene.hrefs.items() if Path(href).is_file()}
+        known |= {href: file_sha256(Path(href)) for href in set(local.values()) - set(known)}
+        hashed.append(scene.model_copy(update={"sha256": {band: known[href] for band, href in local.items()}}))
+    return tuple(hashed)
+
+
+def read_run(path: Path) -> RunRecord:
+    """Read a run record back."""
+    return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))

@@ -1,8 +1,9 @@
-"""From probability to mask, strip by strip, counting as it goes."""
+"""Turn probability into mask codes, strip by strip, and count their areas."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,46 +20,62 @@ KnownWater = Callable[[Window], WaterMask]
 """Permanent water in a window of the grid."""
 
 
+@dataclass(frozen=True, slots=True)
+class AreaOfInterest:
+    """What was asked for.
+
+    Attributes:
+        geojson: Geometry (WGS 84) as text.
+        blank_outside: Every layer is 255 outside it.
+    """
+
+    geojson: str
+    blank_outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRule:
+    """How a pixel becomes a code.
+
+    Attributes:
+        threshold_pct: Per cent from which a pixel is class 1.
+        known: Permanent water; None: every water pixel is class 1.
+    """
+
+    threshold_pct: int
+    known: KnownWater | None = None
+
+
 def fill_mask(
-    mask: ByteLayer,
-    others: tuple[ByteLayer, ...],
-    geobox: GeoBox,
-    *,
-    threshold_pct: int,
-    known: KnownWater | None = None,
-    area: str,
-    blank_outside: bool = False,
+    mask: ByteLayer, others: tuple[ByteLayer, ...], geobox: GeoBox, area: AreaOfInterest, rule: MaskRule
 ) -> tuple[ClassAreas, int]:
     """Fill the mask from the probability, and count it within the area that was asked for.
 
-    A box in degrees is no rectangle in UTM: the grid's corners reach beyond it. They are mapped, being there, and not
-    counted. Outside the polygons of an AOI every layer is blank.
+    A box in degrees is not a rectangle in UTM: the grid's corners reach beyond it. They are mapped, and not counted.
 
     Args:
         mask: Filled here with codes.
         others: Layers on the same grid, the probability (per cent, 255 not observed) first.
         geobox: Their grid.
-        threshold_pct: Per cent from which a pixel is class 1.
-        known: Permanent water; None: every water pixel is class 1.
-        area: What was asked for, a GeoJSON geometry (WGS 84) as text.
-        blank_outside: Say nothing outside ``area``.
+        area: What is counted.
+        rule: How codes follow from the probability.
 
     Returns:
-        What the mask comes to, and how many of its water pixels lie where the reference says nothing.
+        Pixels and areas of each code, and the number of class 1 pixels where permanent water is unknown.
     """
-    tally, undecided = AreaCounter(geobox), 0
+    counter, unknown_px = AreaCounter(geobox), 0
     for window, probability in others[0].blocks():
-        inside = aoi_mask(area, geobox, window)
-        reference = known(window) if known else None
-        codes = mask_codes(probability, reference.water if reference else None, threshold_pct)
-        if blank_outside and not inside.all():
+        inside = aoi_mask(area.geojson, geobox, window)
+        reference = rule.known(window) if rule.known else None
+        codes = mask_codes(probability, reference.water if reference else None, rule.threshold_pct)
+        if area.blank_outside and not inside.all():
             codes[~inside] = NOT_OBSERVED
             for layer in others:
                 rows = layer.read(window)
                 rows[~inside] = NOT_OBSERVED
                 layer.write(window[0].start, rows)
         if reference is not None:
-            undecided += int(np.count_nonzero((codes == 1) & ~reference.known))
+            unknown_px += int(np.count_nonzero((codes == 1) & ~reference.known))
         mask.write(window[0].start, codes)
-        tally.add(window, codes, inside, reference.water if reference else None)
-    return tally.total(), undecided
+        counter.add(window, codes, inside, reference.water if reference else None)
+    return counter.total(), unknown_px

@@ -32,18 +32,18 @@ class PermanentWater:
     """Permanent water on the map's grid.
 
     Attributes:
-        on: Permanent water in a window of the grid.
+        read: Reads permanent water in a window of the grid.
         found: Items it is read from; none for a file.
         failures: Items that could not be read somewhere: unknown there. Filled as windows are read.
     """
 
-    on: Callable[[Window], WaterMask]
+    read: Callable[[Window], WaterMask]
     found: Found = Found(())
     failures: dict[Failure, None] = field(default_factory=dict)
 
 
 def permanent_water(request: Request, grid: GeoBox) -> PermanentWater | None:
-    """What ``--reference-water`` names; None where it names nothing.
+    """Find the reference water of a request; None where it names none.
 
     Raises:
         UnknownNameError: Neither a collection of reference water nor a file.
@@ -67,26 +67,26 @@ def permanent_water(request: Request, grid: GeoBox) -> PermanentWater | None:
 
 
 def pre_event_water(probability: ByteLayer, threshold_pct: int) -> PermanentWater:
-    """The water that the same model saw before the flood; what it did not observe then is unknown."""
+    """Take the water that the same model found before the flood; unknown where it observed nothing then."""
 
-    def on(window: Window) -> WaterMask:
+    def read(window: Window) -> WaterMask:
         percent = probability.read(window)
         known = percent != NOT_OBSERVED
         return WaterMask(known & (percent >= threshold_pct), known)
 
-    return PermanentWater(on)
+    return PermanentWater(read)
 
 
-def either(one: PermanentWater | None, other: PermanentWater | None) -> PermanentWater | None:
-    """Water that either knows; unknown where neither speaks. Items are those of ``one``."""
+def union(one: PermanentWater | None, other: PermanentWater | None) -> PermanentWater | None:
+    """Unite two sources of permanent water; unknown where both are. Items are those of ``one``."""
     if one is None or other is None:
         return one or other
 
-    def on(window: Window) -> WaterMask:
-        a, b = one.on(window), other.on(window)
+    def read(window: Window) -> WaterMask:
+        a, b = one.read(window), other.read(window)
         return WaterMask(a.water | b.water, a.known | b.known)
 
-    return PermanentWater(on, one.found, one.failures)
+    return PermanentWater(read, one.found, one.failures)
 
 
 def _from_collection(request: Request, name: str, grid: GeoBox) -> PermanentWater:
@@ -96,10 +96,10 @@ def _from_collection(request: Request, name: str, grid: GeoBox) -> PermanentWate
     cube = Cube.of(found.scenes, grid, (OCCURRENCE,), instant=request.dates.middle)
     reader, failed = TileReader(cube, keep_bytes=KEEP_BYTES), dict[Failure, None]()
 
-    def on(window: Window) -> WaterMask:
+    def read(window: Window) -> WaterMask:
         rows, columns = window
         pixels = reader.read((rows.start, rows.stop), (columns.start, columns.stop))
         failed.update(dict.fromkeys(pixels.failures))
         return WaterMask.from_occurrence(np.asarray(pixels.values[0]), None)
 
-    return PermanentWater(on, found, failed)
+    return PermanentWater(read, found, failed)

@@ -152,9 +152,9 @@ def test_a_layer_reads_back_what_was_written_however_it_is_cut(tmp_path_factory,
     for first, height in zip(np.cumsum([0, *heights]), heights, strict=False):
         layer.write(int(first), values[first : first + height])
     assert (np.concatenate([block for _, block in layer.blocks(step)]) == values).all()
-    assert layer.thinned(1).tolist() == values.tolist()
+    assert layer.decimated(1).tolist() == values.tolist()
     assert (
-        layer.thinned(step).tolist()
+        layer.decimated(step).tolist()
         == values[min(step // 2, len(values) - 1) :: step, min(step // 2, width - 1) :: step].tolist()
     )
     assert layer.path.stat().st_size == values.size

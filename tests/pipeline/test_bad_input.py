@@ -188,10 +188,10 @@ def test_a_dead_scene_among_good_ones_is_skipped_and_named(geoseg, lagoon, add_s
     truncate(add_scene(lagoon, "dead"), share=0.3)
     said = geoseg("map", *words(asked), "--out", tmp_path / "both")
     assert (alone.status, said.status) == (0, 3)
-    assert [line for line in said.err.splitlines() if line.startswith("Skipped: dead: ")]
+    assert [line for line in said.err.splitlines() if line.startswith("Failed: dead: ")]
     assert (codes(tmp_path / "both" / "flood.tif") == codes(tmp_path / "alone" / "flood.tif")).all()
     run = json.loads((tmp_path / "both" / "run.json").read_text())
-    assert [each["id"] for each in run["failures"]] == ["dead"]
+    assert [each["id"] for each in run["failed"]] == ["dead"]
     assert any("dead" in note for note in run["notes"])
 
 
@@ -199,7 +199,7 @@ def test_skipped_scenes_are_named_even_quietly(geoseg, lagoon, add_scene, tmp_pa
     truncate(add_scene(lagoon, "dead"), share=0.3)
     said = geoseg("map", "--catalog", lagoon, *words(GOOD), "--out", tmp_path / "out", "-q")
     assert (said.status, said.out) == (3, "")
-    assert said.err.startswith("Skipped: dead: ")
+    assert said.err.startswith("Failed: dead: ")
 
 
 def test_a_scene_of_nothing_is_a_map_of_nothing_said_loudly(geoseg, add_scene, tmp_path):

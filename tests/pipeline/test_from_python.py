@@ -59,7 +59,7 @@ def test_json_is_one_object_and_all_else_is_on_stderr(lagoon, geoseg, tmp_path):
     decoder = json.JSONDecoder()
     record, end = decoder.raw_decode(said.out)
     assert said.out[end:].strip() == ""
-    assert set(record) >= {"flood", "shares_pct", "area_km2", "scenes", "skipped", "notes", "seconds"}
+    assert set(record) >= {"flood", "shares_pct", "area_km2", "scenes", "failed", "rejected", "notes", "seconds"}
     assert "map" in said.err
     quiet = geoseg("map", *where, "--out", tmp_path / "b", "-q")
     assert (quiet.status, quiet.out, quiet.err) == (0, "", "")

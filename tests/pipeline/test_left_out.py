@@ -79,7 +79,7 @@ def test_one_bad_scene_does_not_stop_a_map(items, listed, geoseg, tmp_path):
     said = geoseg("scenes", "--catalog", catalog, *ASK, "--model", "mndwi", "--json")
     assert said.status == 0, said.err
     listed_as = said.record
-    reasons = {each["id"]: each["reason"] for each in listed_as["left_out"]}
+    reasons = {each["id"]: each["reason"] for each in listed_as["rejected"]}
     assert [each["id"] for each in listed_as["scenes"]] == ["S2A_32TMT_20240501_0_L2A"]
     assert set(reasons) == {"S2A_32TMT_20240501_1_L2A", "S2A_32TMU_20240501_0_L2A"}
     assert "uncertain by 0.1" in reasons["S2A_32TMT_20240501_1_L2A"]
@@ -90,7 +90,7 @@ def test_one_bad_scene_does_not_stop_a_map(items, listed, geoseg, tmp_path):
     assert said.record["shares_pct"]["water"] == 100
     run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert [each["id"] for each in run["scenes"]] == ["S2A_32TMT_20240501_0_L2A"]
-    assert {each["id"]: each["reason"] for each in run["left_out"]} == reasons
+    assert {each["id"]: each["reason"] for each in run["rejected"]} == reasons
 
 
 def test_what_is_left_out_depends_on_the_model(items, listed, geoseg):
@@ -138,9 +138,9 @@ def test_a_damaged_catalogue_of_ours_is_called_damaged(lagoon, geoseg):
 def test_a_printed_result_says_how_many_were_left_out_and_why(geoseg, items, listed, tmp_path):
     items = listed(items)
     said = geoseg("map", *ASK, "--catalog", items, "--model", "mndwi", "--out", tmp_path / "out", "--json")
-    left = said.record["left_out"]
+    left = said.record["rejected"]
     assert len(left) == 2
-    note = next(note for note in said.record["notes"] if "left out" in note)
-    assert note.startswith(f"2 scenes left out: {left[0]['scene']} (")
+    note = next(note for note in said.record["notes"] if "rejected" in note)
+    assert note.startswith(f"2 scenes rejected: {left[0]['id']} (")
     assert note.endswith(", and 1 more: see run.json.")
     assert geoseg("map", *ASK, "--catalog", items, "--model", "mndwi", "--out", tmp_path / "two").err.count(note) == 1

@@ -128,7 +128,7 @@ def test_an_api_lists_the_scenes_that_the_folder_does(api, sen1floods11, items, 
         folder, server = (geoseg("scenes", "--catalog", where, *asked).record for where in (sen1floods11, api))
         assert [scene["id"] for scene in server["scenes"]] == [f"{name}_S1Hand"]
         assert server["scenes"] == folder["scenes"]
-        assert server["left_out"] == folder["left_out"]
+        assert server["rejected"] == folder["rejected"]
 
 
 def test_an_api_gives_the_map_that_the_folder_does(api, maps, items, geoseg, tmp_path):

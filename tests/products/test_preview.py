@@ -15,7 +15,7 @@ from pyproj import Geod, Transformer
 
 from geoseg.catalog.target import WATER
 from geoseg.products.graticule import Frame, nice
-from geoseg.products.preview import LONGEST_PX, Preview, painted, step_for, stretched, write_preview
+from geoseg.products.preview import LONGEST_PX, Preview, colorize, decimation, percentile_stretch, write_preview
 from geoseg.water.areas import AreaCounter
 from geoseg.water.codes import Legend
 
@@ -92,7 +92,7 @@ FLOATS = st.floats(-30, 30, width=32) | st.just(float("nan"))
 
 @given(arrays(np.float32, st.tuples(st.sampled_from([1, 3]), st.integers(1, 6), st.integers(1, 6)), elements=FLOATS))
 def test_stretching_shows_exactly_what_was_observed(imagery):
-    shown = stretched(imagery[0] if len(imagery) == 1 else imagery)
+    shown = percentile_stretch(imagery[0] if len(imagery) == 1 else imagery)
     seen = np.isfinite(imagery).all(axis=0)
     assert ((shown[..., 3] == 1) == seen).all()
     assert np.isfinite(shown).all()
@@ -101,7 +101,7 @@ def test_stretching_shows_exactly_what_was_observed(imagery):
 
 
 def test_unobserved_pixels_have_no_paint():
-    paint = painted(np.array([[0, 1, 2, 255]], np.uint8), LEGEND)
+    paint = colorize(np.array([[0, 1, 2, 255]], np.uint8), LEGEND)
     assert paint[0, :, 3].tolist() == [255, 255, 255, 0]
     assert [tuple(colour) for colour in paint[0, :3, :3].tolist()] == [
         next(each.colour for each in LEGEND if each.code == code) for code in (0, 1, 2)
@@ -141,6 +141,6 @@ def test_a_scale_in_web_mercator_is_of_the_ground():
 
 @given(st.integers(1, 30000), st.integers(1, 30000))
 def test_a_thinned_map_fits_a_preview(rows, columns):
-    step = step_for((rows, columns))
+    step = decimation((rows, columns))
     assert max(rows, columns) / step <= LONGEST_PX
     assert step == 1 or max(rows, columns) / (step - 1) > LONGEST_PX

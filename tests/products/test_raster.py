@@ -16,7 +16,8 @@ from rio_cogeo.cogeo import cog_validate
 from geoseg.catalog.target import WATER
 from geoseg.errors import OutputNotWritableError
 from geoseg.inference.layers import ByteLayer
-from geoseg.products.raster import scene_band, write_cog
+from geoseg.products.raster import write_cog
+from geoseg.products.source import scene_band
 from geoseg.water.codes import PROBABILITY, Legend
 
 LEGEND = Legend.of(WATER, has_reference=True)

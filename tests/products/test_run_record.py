@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from urllib.parse import quote
 
@@ -19,7 +18,6 @@ from geoseg.products.run_record import (
     RunRecord,
     SceneUsed,
     as_json,
-    digest,
     grid_record,
     write_run,
 )
@@ -122,8 +120,3 @@ def test_members_that_are_secret_by_name_are_hidden():
 
 def test_ordinary_variables_are_no_secrets():
     assert secrets_of({"HOME": "/home/ann", "PL_API_KEY": "0123456789", "TOKEN": "yes"}) == ("0123456789",)
-
-
-def test_a_digest_is_sha256(tmp_path):
-    (tmp_path / "a").write_bytes(b"flood" * 100_000)
-    assert digest(tmp_path / "a") == hashlib.sha256(b"flood" * 100_000).hexdigest()

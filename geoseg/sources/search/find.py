@@ -93,17 +93,17 @@ def sensor_name(name: str) -> str:
 def _answer(place: Place, query: Query) -> Found:
     gate = Gate.of(query)
     scenes: dict[tuple[str, str], Scene] = {}
-    left_out: set[RejectedScene] = set()
+    rejected: set[RejectedScene] = set()
     for offer in _offers(place, query):
         verdict = gate.admit(offer)
         if isinstance(verdict, Scene):
             scenes.setdefault((verdict.collection, verdict.id), verdict)
         elif verdict is not None:
-            left_out.add(verdict)
-        if len(scenes) + len(left_out) > MOST_ITEMS:
+            rejected.add(verdict)
+        if len(scenes) + len(rejected) > MOST_ITEMS:
             raise too_many(query.subject)
     kept, older = without_older(sorted(scenes.values(), key=lambda scene: (scene.time, scene.id, scene.collection)))
-    reasons = sorted(left_out | set(older), key=lambda each: (each.id, each.reason))
+    reasons = sorted(rejected | set(older), key=lambda each: (each.id, each.reason))
     return Found(tuple(kept), tuple(reasons))
 
 
@@ -247,10 +247,10 @@ def _overlap(one: BBox, other: BBox) -> bool:
 
 
 def _first_reason(found: Found) -> str:
-    if not found.left_out:
+    if not found.rejected:
         return ""
-    first = found.left_out[0]
-    others = f", and {len(found.left_out) - 1} more" if len(found.left_out) > 1 else ""
+    first = found.rejected[0]
+    others = f", and {len(found.rejected) - 1} more" if len(found.rejected) > 1 else ""
     return f" Left out: {first.id} ({first.reason}){others}."
 
 

@@ -60,7 +60,7 @@ def test_a_named_catalogue_is_asked_for_its_collections(server, data, monkeypatc
     area, day = Area.from_bbox((-59.5, -60.45, -59.3, -60.35)), Dates.parse("2025-07-31")
     found = find_scenes(area, day, "s2", "earth-search")
     assert [scene.collection for scene in found.scenes] == ["earth-search/sentinel-2-c1-l2a"]
-    assert [each.id for each in found.left_out] == ["S2B_20EPT_20250731_0_L2A"]
+    assert [each.id for each in found.rejected] == ["S2B_20EPT_20250731_0_L2A"]
     alone = find_scenes(area, day, "s2", "earth-search/sentinel-2-l2a")
     assert [scene.id for scene in alone.scenes] == ["S2B_20EPT_20250731_0_L2A"]
     items["sentinel-2-c1-l2a"]["assets"]["scl"]["href"] = "https://evil.example.org/scl.tif"

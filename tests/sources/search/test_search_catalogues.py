@@ -53,7 +53,7 @@ def folder(tmp_path):
 def test_a_static_catalogue_is_walked(folder):
     found = find_scenes(AREA, MAY, "s2", str(folder))
     assert [scene.id for scene in found.scenes] == ["a", "b"]
-    assert found.left_out == ()
+    assert found.rejected == ()
     assert found.scenes[0].item["assets"]["data"]["href"] == str(folder / "data" / "a.tif")
     for door in ("catalog.json", "local-s2/collection.json"):
         assert find_scenes(AREA, MAY, "s2", str(folder / door)) == found
@@ -63,7 +63,7 @@ def test_a_static_catalogue_is_walked(folder):
 def test_cloud_leaves_out_by_name(folder):
     found = find_scenes(AREA, MAY, "s2", str(folder), max_cloud_pct=50)
     assert [scene.id for scene in found.scenes] == ["a"]
-    assert [(each.id, "80.0 % cloud" in each.reason) for each in found.left_out] == [("b", True)]
+    assert [(each.id, "80.0 % cloud" in each.reason) for each in found.rejected] == [("b", True)]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_every_door_gives_the_same_answer(added, rustac):
     doors = [str(where), *(str(where / name) for name in ("catalog.json", "items.json", "items.parquet"))]
     answers = [find_scenes(area, day, "s1", door) for door in [*doors, rustac(where / "items.json")]]
     assert len(answers[0].scenes) == 10
-    assert answers[0].left_out == ()
+    assert answers[0].rejected == ()
     for other in answers[1:]:
         assert other == answers[0]
         for mine, theirs in zip(answers[0].scenes, other.scenes, strict=True):
@@ -139,7 +139,7 @@ def test_an_aoi_is_met_by_outline_not_by_box(tmp_path):
     catalogue = write_list(tmp_path / "list.json", [item("near"), item("on", west=9.0)])
     found = find_scenes(area, MAY, "s2", str(catalogue))
     assert [scene.id for scene in found.scenes] == ["on"]
-    assert [each.id for each in found.left_out] == ["near"]
+    assert [each.id for each in found.rejected] == ["near"]
 
 
 # -- nothing, or too much ---------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_json_is_one_object(catalogue):
         ("plain", None, 50.0),
     ]
     assert answer["scenes"][0]["time"] == "2024-05-03T10:00:00+00:00"
-    assert [each["id"] for each in answer["left_out"]] == ["bad"]
+    assert [each["id"] for each in answer["rejected"]] == ["bad"]
     assert answer["request"]["window_days"] == 2
 
 
