@@ -1,4 +1,4 @@
-"""The documentation is true where a machine can tell: links lead somewhere, commands and options exist, names import."""
+"""The documentation is true where a machine can tell: links, commands, options, imports and paths exist."""
 
 from __future__ import annotations
 
