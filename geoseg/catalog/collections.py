@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from geoseg.catalog.records import Record, load_folder, pick
 from geoseg.core.scene import ReflectanceLevel
@@ -40,71 +40,125 @@ Source = Annotated[StacApi | PlanetData | LocalCatalog, Field(discriminator="kin
 # -- how digital numbers become physical quantities ---------------------------------------------------------
 
 
-class Sentinel2Boa(Record):
-    """Sentinel-2 L2A: reflectance = (DN + offset) / 10000, where the offset depends on the item.
+class LinearScale(Record):
+    """Linear in the sensor's unit: value = number * scale + offset.
 
     Attributes:
-        offset_from: ``baseline``: -1000 from processing baseline 04.00 on, the numbers being served raw;
-            ``boa_offset_applied``: as ``baseline`` unless the item says it has been applied already;
-            ``raster_bands``: scale and offset that each asset states.
+        scale: Factor.
+        offset: Added after the factor, in the sensor's unit; ``by-baseline``: as the sensor's ``baseline_offset`` says.
+        stated: What the ``raster:bands`` of an asset are worth: they must ``agree`` where they are there, they are
+            ``required`` and must agree, or they are known to be wrong and ``ignored``.
+        offset_removed_if: Item properties; true means that the provider has taken the offset off the numbers again.
+            Where they are named, an item of a baseline with an offset must say so.
     """
 
-    kind: Literal["sentinel-2-boa"]
-    offset_from: Literal["baseline", "boa_offset_applied", "raster_bands"]
+    kind: Literal["linear"]
+    scale: float = Field(default=1.0, gt=0)
+    offset: float | Literal["by-baseline"] = 0.0
+    stated: Literal["agree", "required", "ignored"] = "agree"
+    offset_removed_if: tuple[str, ...] = ()
 
 
 class LinearPower(Record):
-    """Backscatter as linear power; dB = 10 log10."""
+    """Backscatter as linear power, number * scale; dB = 10 log10."""
 
-    kind: Literal["linear-power"]
-
-
-class Uint8(Record):
-    """Uncalibrated 8-bit imagery; 0..255 becomes 0..1."""
-
-    kind: Literal["uint8"]
+    kind: Literal["power"]
+    scale: float = Field(default=1.0, gt=0)
 
 
-class Declared(Record):
-    """What each asset's ``raster:bands`` and ``geoseg:units`` declare; nothing declared is refused."""
+class Decibels(Record):
+    """Backscatter in dB: number * scale + offset."""
+
+    kind: Literal["db"]
+    scale: float = Field(default=1.0, gt=0)
+    offset: float = 0.0
+
+
+class DeclaredPerAsset(Record):
+    """What each asset's ``raster:bands`` and ``geoseg:units`` declare; an item that declares nothing is refused."""
 
     kind: Literal["declared"]
 
 
-class Raw(Record):
+class NoConversion(Record):
     """The numbers as they are: reference water, elevation, classes."""
 
-    kind: Literal["raw"]
+    kind: Literal["none"]
 
 
-class Refused(Record):
-    """A product that is no map of physical quantities; ``reason`` says why and what to use instead."""
+class Unsupported(Record):
+    """A product that is not a map of physical quantities; ``reason`` says why and what to use instead."""
 
-    kind: Literal["refused"]
+    kind: Literal["unsupported"]
     reason: str
 
 
-Radiometry = Annotated[Sentinel2Boa | LinearPower | Uint8 | Declared | Raw | Refused, Field(discriminator="kind")]
+Radiometry = Annotated[
+    LinearScale | LinearPower | Decibels | DeclaredPerAsset | NoConversion | Unsupported, Field(discriminator="kind")
+]
 
 # -- what is not observed, beyond nodata --------------------------------------------------------------------
 
 
-class SceneClasses(Record):
-    """Sentinel-2 scene classification: pixels of these codes were not observed."""
+class _LayerRule(Record):
+    """One layer of a mask file, and which files it is true of.
 
-    kind: Literal["scl"]
+    Attributes:
+        asset: Asset that holds the mask.
+        band: Place of the layer in the file, 1-based.
+        min_bands: The rule is for files of at least so many bands.
+        max_bands: The rule is for files of at most so many bands; None: of any number.
+    """
+
     asset: str
-    hidden: tuple[int, ...]
+    band: int = Field(default=1, ge=1)
+    min_bands: int = Field(default=1, ge=1)
+    max_bands: int | None = Field(default=None, ge=1)
 
 
-class UsableData(Record):
-    """Planet UDM (bits of one band) or UDM2 (band 1 is "clear"), told apart by what the asset holds."""
+class ClassMask(_LayerRule):
+    """A layer of class codes; exactly one of ``hidden`` and ``shown`` is given.
 
-    kind: Literal["udm"]
-    asset: str
+    Attributes:
+        hidden: Codes of pixels that were not observed.
+        shown: Codes of pixels that were observed; all others were not.
+    """
+
+    kind: Literal["classes"]
+    hidden: tuple[int, ...] = ()
+    shown: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ClassMask:
+        if bool(self.hidden) == bool(self.shown):
+            raise ValueError("a mask of classes has either hidden or shown codes")
+        return self
 
 
-Validity = Annotated[SceneClasses | UsableData, Field(discriminator="kind")]
+class BitMask(_LayerRule):
+    """A layer of bits: pixels in which any of the bits ``hidden`` (0 is the lowest) is set were not observed.
+
+    Attributes:
+        hidden: Numbers of the bits.
+        fill: Code of pixels beyond the image, whose bits mean nothing; None: there is none.
+    """
+
+    kind: Literal["bits"]
+    hidden: tuple[Annotated[int, Field(ge=0, le=31)], ...] = Field(min_length=1)
+    fill: int | None = None
+
+
+class NonzeroMask(_LayerRule):
+    """A layer in which every number but 0 marks a pixel that was not observed."""
+
+    kind: Literal["nonzero"]
+
+
+MaskRule = Annotated[ClassMask | BitMask | NonzeroMask, Field(discriminator="kind")]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
 
 
 class Clipped(Record):
@@ -135,7 +189,7 @@ class Collection(Record):
     """One product of one catalogue.
 
     Attributes:
-        title: What a person calls it.
+        title: Name for messages and lists.
         catalog: Name people type as ``--catalog``.
         role: ``imagery`` for maps, ``reference-water`` or ``elevation`` for what stands beside them.
         sensor: Sensor record of imagery; None for the other roles.
@@ -148,7 +202,8 @@ class Collection(Record):
         nodata: Digital number that means "not observed" where neither item nor file says so.
         radiometry: Digital numbers to physical quantities.
         reflectance: Level of the reflectance of all items; None: each item states its own, or it is no reflectance.
-        validity: What is hidden beyond nodata.
+        mask: Rules for what was not observed beyond nodata, one or several. Of the assets they name, the first that an
+            item has counts, and all rules for that asset together.
         clipped: Numbers that are no measurement although they are no fill.
         licence: As the provider states it.
         attribution: Whom a map must name.
@@ -166,10 +221,15 @@ class Collection(Record):
     nodata: float | None = None
     radiometry: Radiometry
     reflectance: ReflectanceLevel | None = None
-    validity: Validity | None = None
+    mask: Annotated[tuple[MaskRule, ...], BeforeValidator(_listed)] = ()
     clipped: Clipped | None = None
     licence: str
     attribution: str
+
+    @property
+    def mask_assets(self) -> tuple[str, ...]:
+        """Assets that may hold the mask, the most telling first."""
+        return tuple(dict.fromkeys(rule.asset for rule in self.mask))
 
 
 @cache

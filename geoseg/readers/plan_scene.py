@@ -6,16 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from geoseg.catalog.collections import Collection, SceneClasses, collection, collections
+from geoseg.catalog.collections import Collection, DeclaredPerAsset, Unsupported, collection
 from geoseg.catalog.sensors import sensor
 from geoseg.core.scene import Scene
 from geoseg.errors import MissingBandError, ReadError
 from geoseg.readers.bands import assets_of, band_source
 from geoseg.readers.radiometry import conversion
-from geoseg.readers.read_spec import BandReadSpec, MaskReadSpec, SceneReadSpec
-
-OWN_MASKS = ("udm2", "udm", "scl")
-"""Masks that a person's own item may bring, the most telling first."""
+from geoseg.readers.read_spec import BandReadSpec, ClippedReadSpec, MaskReadSpec, SceneReadSpec
 
 ROUNDING = 1e-6
 """A scale such as 0.0001 is no binary number: its first step may lie a hair above."""
@@ -32,12 +29,11 @@ def plan_scene(scene: Scene, bands: Sequence[str]) -> SceneReadSpec:
     record = collection(scene.collection)
     specs = _add_nodata_rules(scene, record, tuple(_band(scene, record, band) for band in bands))
     masks, notes = _masks(scene, record)
-    masks += _clipped(scene, record)
     return SceneReadSpec(
         id=scene.id,
         footprint=_footprint(scene),
         bands=specs,
-        masks=masks,
+        masks=(*masks, *_clipped(scene, record)),
         access=record.access,
         s3_endpoint=record.s3_endpoint,
         notes=(*(f"Scene {scene.id}: {note}." for note in _own_notes(scene)), *notes),
@@ -55,7 +51,7 @@ def refusal(scene: Scene, bands: Sequence[str]) -> str | None:
 
 def _band(scene: Scene, record: Collection, band: str) -> BandReadSpec:
     # A product that is no map at all is refused for that, not for the band names it happens to lack.
-    if record.radiometry.kind == "refused":
+    if isinstance(record.radiometry, Unsupported):
         conversion(scene, record, {}, 1)
     source = band_source(scene, record, band)
     asset = assets_of(scene)[source.asset]
@@ -72,7 +68,7 @@ def _add_nodata_rules(scene: Scene, record: Collection, bands: tuple[BandReadSpe
     if record.role != "imagery":
         return bands
     described = sensor(scene.sensor)
-    zero = record.radiometry.kind == "declared" and described.unit in ("dB", "reflectance")
+    zero = isinstance(record.radiometry, DeclaredPerAsset) and described.unit in ("dB", "reflectance")
     together = tuple((band.href, band.index) for band in bands) if zero else ()
     return tuple(
         replace(band, unit=described.unit, valid_range=described.valid_range, all_zero_is_nodata=together)
@@ -81,21 +77,19 @@ def _add_nodata_rules(scene: Scene, record: Collection, bands: tuple[BandReadSpe
 
 
 def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskReadSpec, ...], tuple[str, ...]]:
-    """What hides pixels: the mask the record expects, else one that a person's own item brings, else a note."""
+    """The first mask of the record that the scene has; else a note."""
     hrefs = {key: str(asset["href"]) for key, asset in assets_of(scene).items() if "href" in asset}
-    expected = record.validity
-    if isinstance(expected, SceneClasses) and expected.asset in hrefs:
-        return (MaskReadSpec("scl", hrefs[expected.asset], expected.hidden),), ()
-    own = () if expected is None else (expected.asset,)
-    for name in (*OWN_MASKS, *own):
+    for name in record.mask_assets:
         if name in hrefs:
-            return (_own_mask(name, hrefs[name]),), ()
-    if expected is None:
+            rules = tuple(rule for rule in record.mask if rule.asset == name)
+            return (MaskReadSpec(hrefs[name], rules),), ()
+    if not record.mask:
         return (), ()
-    return (), (f"Scene {scene.id} has no {expected.asset} layer: its clouds and shadows are not masked.",)
+    expected = " or ".join(record.mask_assets)
+    return (), (f"Scene {scene.id} has no {expected} layer: its clouds and shadows are not masked.",)
 
 
-def _clipped(scene: Scene, record: Collection) -> tuple[MaskReadSpec, ...]:
+def _clipped(scene: Scene, record: Collection) -> tuple[ClippedReadSpec, ...]:
     """What the record says of clipped numbers, for a scene that holds all those bands in one file."""
     rule = record.clipped
     if rule is None:
@@ -111,18 +105,7 @@ def _clipped(scene: Scene, record: Collection) -> tuple[MaskReadSpec, ...]:
     for place in places:
         numbers = conversion(scene, record, asset, place.index)
         lowest.append((place.index, (rule.at * (1 + ROUNDING) - numbers.offset) / numbers.scale))
-    return (MaskReadSpec("clipped", str(asset["href"]), lowest=tuple(lowest), reach_px=rule.reach_px),)
-
-
-def _own_mask(name: str, href: str) -> MaskReadSpec:
-    if name != "scl":
-        return MaskReadSpec("udm", href)
-    return MaskReadSpec("scl", href, scene_classes().hidden)
-
-
-def scene_classes() -> SceneClasses:
-    """The Sentinel-2 classes that hide the ground, as the catalogue's own record has them."""
-    return next(r.validity for r in collections().values() if isinstance(r.validity, SceneClasses))
+    return (ClippedReadSpec(str(asset["href"]), tuple(lowest), rule.reach_px),)
 
 
 def _own_notes(scene: Scene) -> list[str]:

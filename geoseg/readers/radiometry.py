@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,32 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.catalog.baseline import ProcessingBaseline
 from geoseg.catalog.collections import (
     Collection,
-    Declared,
+    Decibels,
+    DeclaredPerAsset,
     LinearPower,
-    Raw,
-    Refused,
-    Sentinel2Boa,
-    Uint8,
+    LinearScale,
+    NoConversion,
+    Unsupported,
 )
+from geoseg.catalog.sensors import sensor, sensors
 from geoseg.core.scene import Scene
 from geoseg.errors import RadiometryUnknownError
 from geoseg.readers.read_spec import Conversion
 
 Floats = NDArray[np.float32]
-
-BOA_SCALE = 1e-4
-"""Sentinel-2 L2A: QUANTIFICATION_VALUE 10000 of the product metadata."""
-
-BOA_OFFSET = -0.1
-"""BOA_ADD_OFFSET -1000 of processing baseline 04.00 and later, in reflectance."""
-
-OFFSET_SINCE = 4.0
-"""Processing baseline from which the digital numbers carry +1000 (ESA, 25 January 2022)."""
-
-ZERO_IS_FILL = ("s2", "planetscope")
-"""Sensors whose providers document the digital number 0 as "not observed"."""
 
 # -- deciding ---------------------------------------------------------------------------------------------------
 
@@ -57,18 +46,17 @@ def conversion(scene: Scene, record: Collection, asset: Mapping[str, Any], index
     nodata = _stated_nodata(stated, record)
     rule = record.radiometry
     match rule:
-        case Refused():
+        case Unsupported():
             raise RadiometryUnknownError(f"Scene {scene.id} cannot be mapped: {rule.reason}")
-        case Sentinel2Boa():
-            scale, offset = _sentinel2(scene, rule, stated)
-            return Conversion(scale, offset, _with_zero(nodata))
+        case LinearScale():
+            return Conversion(rule.scale, _checked_offset(scene, rule, stated), _with_fill(scene, nodata))
         case LinearPower():
-            return Conversion(nodata=nodata, quantity="power")
-        case Uint8():
-            return Conversion(1 / 255, 0.0, nodata)
-        case Declared():
+            return Conversion(rule.scale, nodata=nodata, quantity="power")
+        case Decibels():
+            return Conversion(rule.scale, rule.offset, nodata, "db")
+        case DeclaredPerAsset():
             return _declared(scene, asset, stated, nodata)
-        case Raw():
+        case NoConversion():
             return Conversion(nodata=nodata)
 
 
@@ -97,73 +85,64 @@ def _stated_nodata(stated: Mapping[str, Any], record: Collection) -> tuple[float
     return () if math.isnan(number) else (number,)
 
 
-def _with_zero(nodata: tuple[float, ...]) -> tuple[float, ...]:
-    """ESA and Planet document the digital number 0 as fill, whatever else an item or a file declares."""
-    return nodata if 0 in nodata else (*nodata, 0.0)
+def _with_fill(scene: Scene, nodata: tuple[float, ...]) -> tuple[float, ...]:
+    """Add the digital number 0 where the sensor's provider documents it as fill, whatever else items declare."""
+    described = sensors().get(scene.sensor)
+    return nodata if described is None or not described.zero_is_fill or 0 in nodata else (*nodata, 0.0)
 
 
-def _sentinel2(scene: Scene, rule: Sentinel2Boa, stated: Mapping[str, Any]) -> tuple[float, float]:
-    baseline = _baseline(scene)
-    expected = BOA_OFFSET if baseline >= OFFSET_SINCE else 0.0
-    offset = _number(stated, "offset")
-    if rule.offset_from == "raster_bands":
-        scale = _number(stated, "scale")
-        if scale is None or offset is None:
-            raise _undecided(scene, "its assets state no raster:bands scale and offset")
-        if not math.isclose(offset, expected, abs_tol=1e-6) or not math.isclose(scale, BOA_SCALE, rel_tol=1e-6):
-            raise _undecided(
-                scene,
-                f"its assets state scale {scale:g} and offset {offset:g}; baseline {baseline:05.2f} has {expected:g}",
-            )
-        return scale, offset
-    if rule.offset_from == "baseline":
-        if offset is not None and not math.isclose(offset, expected, abs_tol=1e-6):
-            raise _undecided(
-                scene, f"its assets state offset {offset:g} where baseline {baseline:05.2f} has {expected:g}"
-            )
-        return BOA_SCALE, expected
-    return BOA_SCALE, _claimed_offset(scene, expected)
+def _checked_offset(scene: Scene, rule: LinearScale, stated: Mapping[str, Any]) -> float:
+    """The offset that record and baseline give, once what the asset states does not contradict it."""
+    expected, source = _expected_offset(scene, rule)
+    if rule.offset_removed_if:
+        expected = _offset_left(scene, rule, expected)
+    scale, offset = _number(stated, "scale"), _number(stated, "offset")
+    if rule.stated == "ignored":
+        return expected
+    if rule.stated == "required" and (scale is None or offset is None):
+        raise _undecided(scene, "its assets state no raster:bands scale and offset")
+    wrong_scale = scale is not None and not math.isclose(scale, rule.scale, rel_tol=1e-6)
+    wrong_offset = offset is not None and not math.isclose(offset, expected, abs_tol=1e-6)
+    if wrong_scale:
+        raise _undecided(scene, f"its assets state scale {scale:g} where its collection has {rule.scale:g}")
+    if wrong_offset:
+        raise _undecided(scene, f"its assets state offset {offset:g} where {source} has {expected:g}")
+    return expected
 
 
-def _claimed_offset(scene: Scene, expected: float) -> float:
-    """Earth Search: the claim decides, not ``raster:bands``, which repeats -0.1 where it has been applied.
+def _expected_offset(scene: Scene, rule: LinearScale) -> tuple[float, str]:
+    """The offset before anything the item states, and what it comes from."""
+    if rule.offset != "by-baseline":
+        return rule.offset, "its collection"
+    described = sensor(scene.sensor)
+    if described.baseline_offset is None:
+        raise _undecided(scene, f"its collection says by-baseline, and sensor {scene.sensor} has no baseline_offset")
+    baseline = ProcessingBaseline.of_item(scene.id, scene.item.get("properties", {}))
+    if baseline is None:
+        raise _undecided(scene, "the item names no processing baseline")
+    return described.baseline_offset.of(baseline), f"baseline {baseline}"
 
-    "Not applied" with a baseline that wants it is a claim known to be wrong for many scenes (earth-search issue 71):
-    the numbers cannot tell, so neither can we.
+
+def _offset_left(scene: Scene, rule: LinearScale, expected: float) -> float:
+    """The offset that is still in the numbers: the item's claim decides, not ``raster:bands``.
+
+    Earth Search's ``raster:bands`` repeat -0.1 where it has been taken off. "Not taken off" with a baseline that has
+    an offset is a claim known to be wrong for many scenes (earth-search issue 71): the numbers cannot tell.
     """
     if expected == 0:
         return 0.0
-    claims = {
-        scene.item.get("properties", {}).get(f"{prefix}:boa_offset_applied") for prefix in ("earthsearch", "sentinel")
-    }
+    claims = {scene.item.get("properties", {}).get(name) for name in rule.offset_removed_if}
     if True in claims:
         return 0.0
-    said = (
-        "says its offset has not been applied, a claim known to be wrong"
-        if False in claims
-        else ("does not say whether its offset has been applied")
-    )
-    raise _undecided(scene, f"the item {said}")
-
-
-def _baseline(scene: Scene) -> float:
-    """Processing baseline, from the properties or from the product name (``_N0500_``)."""
-    properties = scene.item.get("properties", {})
-    for key in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
-        text = str(properties.get(key, ""))
-        if re.fullmatch(r"\d{1,2}\.\d{1,2}", text):
-            return float(text)
-    for name in (scene.id, str(properties.get("s2:product_uri", "")), str(properties.get("sentinel:product_id", ""))):
-        match = re.search(r"_N(\d{2})(\d{2})_", name)
-        if match:
-            return float(f"{match[1]}.{match[2]}")
-    raise _undecided(scene, "the item names no processing baseline")
+    if False in claims:
+        raise _undecided(scene, "the item says its offset has not been applied, a claim known to be wrong")
+    raise _undecided(scene, "the item does not say whether its offset has been applied")
 
 
 def _undecided(scene: Scene, why: str) -> RadiometryUnknownError:
     return RadiometryUnknownError(
-        f"The reflectance of scene {scene.id} is uncertain by 0.1: {why}. Map from another catalogue "
-        "(--catalog planetary-computer), or add checked files with `geoseg catalog add --units`."
+        f"The offset of scene {scene.id} cannot be decided, and its reflectance may be wrong by it: {why}. Map from "
+        "another catalogue (--catalog planetary-computer), or add checked files with `geoseg catalog add --units`."
     )
 
 
@@ -172,15 +151,15 @@ def _declared(
 ) -> Conversion:
     units = asset.get("geoseg:units") or scene.item.get("properties", {}).get("geoseg:units")
     scale, offset = _number(stated, "scale"), _number(stated, "offset")
-    radar = scene.sensor == "s1"
-    if radar != (units in ("db", "linear")) and units in ("db", "linear", "reflectance", "dn", "uint8"):
+    described = sensor(scene.sensor)
+    if described.polarised != (units in ("db", "linear")) and units in ("db", "linear", "reflectance", "dn", "uint8"):
         raise RadiometryUnknownError(
             f"Scene {scene.id} declares units {units!r}, which sensor {scene.sensor} does not measure. "
             "Add it again with `geoseg catalog add --sensor --units`."
         )
     whole = str(stated.get("data_type", "")).startswith(("uint", "int"))
-    if scene.sensor in ZERO_IS_FILL and (units == "dn" or (units == "reflectance" and whole)):
-        nodata = _with_zero(nodata)
+    if units == "dn" or (units == "reflectance" and whole):
+        nodata = _with_fill(scene, nodata)
     linear = Conversion(1.0 if scale is None else scale, offset or 0.0, nodata)
     match units:
         case "db":

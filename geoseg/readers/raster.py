@@ -21,10 +21,10 @@ from rasterio.windows import Window
 from geoseg.errors import MissingBandError, SceneUnreadableError
 from geoseg.readers import radiometry
 from geoseg.readers.access import gdal_path, redact
-from geoseg.readers.read_spec import BandReadSpec, MaskReadSpec
+from geoseg.readers.read_spec import BandReadSpec, ClippedReadSpec, MaskReadSpec
 from geoseg.readers.sampling import Floats, SourceCoords, Span, bilinear, block_mean, nearest, place
 from geoseg.readers.unit_check import check_plausible, check_power
-from geoseg.readers.validity import hidden_pixels
+from geoseg.readers.validity import masked_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,7 @@ def read_band(path: str, band: BandReadSpec, window: GridWindow) -> Floats | Non
         return radiometry.to_output_unit(sampled, band.conversion, mixed=not where.pixel_exact)
 
 
-def read_mask(path: str, mask: MaskReadSpec, window: GridWindow) -> NDArray[np.uint8] | None:
+def read_mask(path: str, mask: MaskReadSpec | ClippedReadSpec, window: GridWindow) -> NDArray[np.uint8] | None:
     """Which pixels the mask says were seen.
 
     Returns:
@@ -124,10 +124,10 @@ def read_mask(path: str, mask: MaskReadSpec, window: GridWindow) -> NDArray[np.u
         if where.no_overlap:
             return None
 
-        def seen(window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
-            return (~hidden_pixels(dataset, mask, window, shape)).view(np.uint8)
+        def valid(window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
+            return (~masked_pixels(dataset, mask, window, shape)).view(np.uint8)
 
-        values, spans = _Layer(dataset, seen, _least, 0, window.overview).around(where)
+        values, spans = _Layer(dataset, valid, _least, 0, window.overview).around(where)
         return nearest(values, spans, where).astype(np.uint8, copy=False)
 
 

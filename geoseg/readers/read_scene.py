@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from geoseg.readers.access import gdal_env, redact, url_signer
 from geoseg.readers.footprint import check_location
 from geoseg.readers.raster import GridWindow, file_grid, opened, read_band, read_mask
-from geoseg.readers.read_spec import BandReadSpec, MaskReadSpec, SceneReadSpec
+from geoseg.readers.read_spec import BandReadSpec, ClippedReadSpec, MaskReadSpec, SceneReadSpec
 
 Settings = tuple[tuple[str, str], ...]
-Layer = TypeVar("Layer", BandReadSpec, MaskReadSpec)
+Layer = TypeVar("Layer", BandReadSpec, MaskReadSpec | ClippedReadSpec)
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from geoseg.catalog.collections import MaskRule
 from geoseg.catalog.sensors import Unit
 
 Quantity = Literal["linear", "power", "db"]
@@ -57,21 +58,29 @@ class BandReadSpec:
 
 @dataclass(frozen=True, slots=True)
 class MaskReadSpec:
-    """A layer that says which pixels were seen.
+    """A layer that says which pixels were observed.
 
     Attributes:
-        kind: ``scl`` for Sentinel-2 scene classes, ``udm`` for Planet's unusable data masks, old (bits) or new (bands),
-            ``clipped`` for an image whose bands are all at the product's lowest number where they saw nothing.
         href: Its file, unsigned.
-        hidden: Scene classes that were not observed; used by ``scl``.
-        lowest: Place (1-based) of each band and the highest number that counts as clipped; used by ``clipped``.
-        reach_px: Pixels of the file, to every side, that such a place spoils; used by ``clipped``.
+        rules: Rules for the layers of the file; those for files of another number of bands are left out.
     """
 
-    kind: Literal["scl", "udm", "clipped"]
     href: str
-    hidden: tuple[int, ...] = ()
-    lowest: tuple[tuple[int, float], ...] = ()
+    rules: tuple[MaskRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClippedReadSpec:
+    """An image whose bands are all at the product's lowest number where they measured nothing.
+
+    Attributes:
+        href: Its file, unsigned.
+        lowest: Place (1-based) of each band and the highest number that counts as clipped.
+        reach_px: Pixels of the file, to every side, that such a pixel spoils.
+    """
+
+    href: str
+    lowest: tuple[tuple[int, float], ...]
     reach_px: int = 0
 
 
@@ -83,7 +92,7 @@ class SceneReadSpec:
         id: The scene's id.
         footprint: GeoJSON geometry (WGS 84) as text.
         bands: The bands, in the order they are read.
-        masks: What hides pixels.
+        masks: Layers that mask pixels.
         access: How its files are reached.
         s3_endpoint: Host of an S3 service that is not Amazon's.
         notes: What a person should know about how this scene is read.
@@ -92,7 +101,7 @@ class SceneReadSpec:
     id: str
     footprint: str
     bands: tuple[BandReadSpec, ...]
-    masks: tuple[MaskReadSpec, ...] = ()
+    masks: tuple[MaskReadSpec | ClippedReadSpec, ...] = ()
     access: Access = "public"
     s3_endpoint: str | None = None
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What hides the ground: scene classes, unusable data masks, and numbers that are no measurement."""
+"""Find what was not observed: classes and bits of mask files, and numbers that are not a measurement."""
 
 from __future__ import annotations
 
@@ -10,54 +10,70 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy.ndimage import binary_dilation
 
-from geoseg.readers.read_spec import MaskReadSpec
+from geoseg.catalog.collections import BitMask, ClassMask, MaskRule, NonzeroMask
+from geoseg.errors import SceneUnreadableError
+from geoseg.readers.read_spec import ClippedReadSpec, MaskReadSpec
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-UDM2_BANDS = 8
-"""clear, snow, cloud shadow, light haze, heavy haze, cloud, confidence, unusable (the bits of the old UDM)."""
 
-
-def hidden_pixels(
-    dataset: DatasetReader, mask: MaskReadSpec, window: Window, shape: tuple[int, int]
+def masked_pixels(
+    dataset: DatasetReader, mask: MaskReadSpec | ClippedReadSpec, window: Window, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Pixels of the mask that were not observed.
+    """Find the pixels of a mask's file that were not observed.
 
     The codes are taken as they are: a mask's own nodata tag (Planet tags 1, "blackfill") changes nothing.
 
     Returns:
         bool (y, x).
+
+    Raises:
+        SceneUnreadableError: No rule is for a file of so many bands.
     """
-    if mask.kind == "clipped":
+    if isinstance(mask, ClippedReadSpec):
         return _clipped_around(dataset, mask, window, shape)
-    codes = dataset.read(1, window=window, out_shape=shape)
-    if mask.kind == "scl":
-        return hidden_by_class(codes, mask.hidden)
-    if dataset.count < UDM2_BANDS:
-        return hidden_by_udm(codes)
-    unusable = dataset.read(UDM2_BANDS, window=window, out_shape=shape)
-    return hidden_by_udm2(codes, unusable)
+    count = dataset.count
+    rules = [rule for rule in mask.rules if rule.min_bands <= count <= (rule.max_bands or count) and rule.band <= count]
+    if not rules:
+        raise SceneUnreadableError(
+            f"{mask.href.rsplit('/', 1)[-1]} cannot be read as a mask: its collection does not describe files of "
+            f"{count} bands."
+        )
+    layers = (masked_by(rule, dataset.read(rule.band, window=window, out_shape=shape)) for rule in rules)
+    return np.logical_or.reduce(list(layers))
 
 
-def hidden_by_class(codes: NDArray[np.generic], hidden: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Sentinel-2 scene classes: hidden where the class is one of ``hidden``."""
+def masked_by(rule: MaskRule, codes: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Apply one rule to one layer.
+
+    Args:
+        rule: What its numbers mean.
+        codes: (y, x), as the file holds them.
+
+    Returns:
+        bool (y, x), True where the pixel was not observed.
+    """
+    match rule:
+        case ClassMask():
+            return _among(codes, rule.hidden) if rule.hidden else ~_among(codes, rule.shown)
+        case BitMask():
+            numbers = codes.astype(np.int64)
+            masked = (numbers & sum(1 << bit for bit in rule.hidden)) != 0
+            return masked if rule.fill is None else masked | (numbers == rule.fill)
+        case NonzeroMask():
+            return np.asarray(codes != 0)
+
+
+def _among(codes: NDArray[np.generic], wanted: tuple[int, ...]) -> NDArray[np.bool_]:
+    if codes.dtype != np.uint8:
+        return np.isin(codes, wanted)
     table = np.zeros(256, dtype=bool)
-    table[list(hidden)] = True
-    return table[codes.astype(np.uint8, copy=False)]
+    table[[code for code in wanted if 0 <= code < 256]] = True
+    return table[codes]
 
 
-def hidden_by_udm(bits: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Planet's first mask: bit 0 blackfill, 1 cloud, 2 to 6 missing or suspect data in a band. Any hides."""
-    return np.asarray(bits != 0)
-
-
-def hidden_by_udm2(clear: NDArray[np.generic], unusable: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Planet's second mask: seen where band 1 says clear and band 8 has no bit of the first mask set."""
-    return np.asarray((clear != 1) | (unusable != 0))
-
-
-def hidden_by_clipping(numbers: NDArray[np.number], lowest: Sequence[float]) -> NDArray[np.bool_]:
+def masked_by_clipping(numbers: NDArray[np.number], lowest: Sequence[float]) -> NDArray[np.bool_]:
     """Where every band is above 0, which is fill, and not above its own lowest number.
 
     Args:
@@ -69,7 +85,7 @@ def hidden_by_clipping(numbers: NDArray[np.number], lowest: Sequence[float]) -> 
 
 
 def _clipped_around(
-    dataset: DatasetReader, mask: MaskReadSpec, window: Window, shape: tuple[int, int]
+    dataset: DatasetReader, mask: ClippedReadSpec, window: Window, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Clipped pixels and those within ``reach_px``, also where the clipped one lies beyond the window.
 
@@ -77,7 +93,7 @@ def _clipped_around(
     """
     bands, lowest = [place for place, _ in mask.lowest], [number for _, number in mask.lowest]
     if shape != (window.height, window.width):
-        return hidden_by_clipping(dataset.read(bands, window=window, out_shape=(len(bands), *shape)), lowest)
+        return masked_by_clipping(dataset.read(bands, window=window, out_shape=(len(bands), *shape)), lowest)
     above, left = (min(mask.reach_px, int(start)) for start in (window.row_off, window.col_off))
     wide = Window(
         window.col_off - left,
@@ -85,7 +101,7 @@ def _clipped_around(
         min(left + window.width + mask.reach_px, dataset.width - window.col_off + left),
         min(above + window.height + mask.reach_px, dataset.height - window.row_off + above),
     )
-    clipped = hidden_by_clipping(dataset.read(bands, window=wide), lowest)
+    clipped = masked_by_clipping(dataset.read(bands, window=wide), lowest)
     if mask.reach_px and clipped.any():
         side = 2 * mask.reach_px + 1
         clipped = binary_dilation(clipped, np.ones((side, side), dtype=bool))

@@ -6,30 +6,40 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from geoseg.catalog.collections import collection
-from geoseg.readers.plan_scene import scene_classes
+from geoseg.catalog.collections import BitMask, ClassMask, collection, collections
+from geoseg.errors import SceneUnreadableError
 from geoseg.readers.raster import GridWindow, read_mask
-from geoseg.readers.read_spec import MaskReadSpec
+from geoseg.readers.read_spec import ClippedReadSpec, MaskReadSpec
+from geoseg.readers.validity import masked_by
 from tests.readers.conftest import grid, write
 
 
-def seen_through(path, mask_kind, target, hidden=()):
+def valid_by(path, target, *rules):
     window = GridWindow(target, (0, target.shape[0]), (0, target.shape[1]))
-    return read_mask(str(path), MaskReadSpec(mask_kind, str(path), hidden), window)
+    return read_mask(str(path), MaskReadSpec(str(path), rules), window)
+
+
+def classes_hidden(*codes):
+    return ClassMask(kind="classes", asset="scl", hidden=codes)
+
+
+def rules_of(name, asset):
+    return [rule for rule in collection(name).mask if rule.asset == asset]
 
 
 def test_scene_classes_of_cloud_shadow_and_nothing_are_hidden(tmp_path):
     classes = np.arange(12, dtype=np.uint8)[None]
     path = write(tmp_path / "scl.tif", classes, grid(1, 12, 20), nodata=0)
-    seen = seen_through(path, "scl", grid(1, 12, 20), scene_classes().hidden)
+    seen = valid_by(path, grid(1, 12, 20), *rules_of("planetary-computer/sentinel-2-l2a", "SCL"))
     np.testing.assert_array_equal(np.flatnonzero(seen), [2, 4, 5, 6, 7, 11])
 
 
 def test_each_class_of_a_coarse_mask_covers_its_fine_pixels(tmp_path):
     classes = np.array([[4, 9], [9, 4]], dtype=np.uint8)
     path = write(tmp_path / "scl.tif", classes, grid(2, 2, 20))
-    seen = seen_through(path, "scl", grid(4, 4, 10), (9,))
+    seen = valid_by(path, grid(4, 4, 10), classes_hidden(9))
     np.testing.assert_array_equal(seen, np.kron([[1, 0], [0, 1]], np.ones((2, 2))))
 
 
@@ -37,12 +47,12 @@ def test_one_hidden_pixel_hides_the_coarse_one(tmp_path):
     classes = np.full((4, 4), 4, dtype=np.uint8)
     classes[3, 3] = 9
     path = write(tmp_path / "scl.tif", classes, grid(4, 4, 20))
-    np.testing.assert_array_equal(seen_through(path, "scl", grid(2, 2, 40), (9,)), [[1, 1], [1, 0]])
+    np.testing.assert_array_equal(valid_by(path, grid(2, 2, 40), classes_hidden(9)), [[1, 1], [1, 0]])
 
 
 def test_beyond_the_mask_nothing_was_seen(tmp_path):
     path = write(tmp_path / "scl.tif", np.full((2, 2), 4, dtype=np.uint8), grid(2, 2))
-    seen = seen_through(path, "scl", grid(2, 4), (9,))
+    seen = valid_by(path, grid(2, 4), classes_hidden(9))
     np.testing.assert_array_equal(seen, [[1, 1, 0, 0], [1, 1, 0, 0]])
 
 
@@ -50,7 +60,9 @@ def test_beyond_the_mask_nothing_was_seen(tmp_path):
 def test_any_bit_of_the_old_mask_hides_whatever_its_own_nodata_tag_says(tmp_path, nodata):
     bits = np.array([[0, 1, 2, 4, 64, 3]], dtype=np.uint8)
     path = write(tmp_path / "udm.tif", bits, grid(1, 6), nodata=nodata)
-    np.testing.assert_array_equal(seen_through(path, "udm", grid(1, 6)), [[1, 0, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(
+        valid_by(path, grid(1, 6), *rules_of("local/planetscope", "udm")), [[1, 0, 0, 0, 0, 0]]
+    )
 
 
 def test_the_new_mask_is_told_by_its_bands_and_shows_what_is_clear_and_usable(tmp_path):
@@ -60,15 +72,37 @@ def test_the_new_mask_is_told_by_its_bands_and_shows_what_is_clear_and_usable(tm
     bands[6] = [[90, 80, 70, 100]]  # confidence, which hides nothing
     bands[7] = [[0, 2, 16, 0]]  # unusable: the third has a missing band
     path = write(tmp_path / "udm2.tif", bands, grid(1, 4))
-    np.testing.assert_array_equal(seen_through(path, "udm", grid(1, 4)), [[1, 0, 0, 1]])
+    np.testing.assert_array_equal(valid_by(path, grid(1, 4), *rules_of("local/planetscope", "udm2")), [[1, 0, 0, 1]])
 
 
-def test_the_classes_a_persons_own_mask_is_read_with_are_the_catalogues():
-    assert scene_classes().hidden == collection("planetary-computer/sentinel-2-l2a").validity.hidden
+def test_all_sentinel_2_records_hide_the_same_classes():
+    records = [record for record in collections().values() if record.sensor == "s2"]
+    assert len({rule.hidden for record in records for rule in record.mask}) == 1
+
+
+@given(hnp.arrays(st.sampled_from([np.uint8, np.uint16, np.int16]), (3, 4)), st.sets(st.integers(0, 7), min_size=1))
+def test_a_pixel_is_masked_where_one_of_the_bits_is_set(codes, bits):
+    masked = masked_by(BitMask(kind="bits", asset="qa", hidden=tuple(bits)), codes)
+    expected = [[any(int(code) >> bit & 1 for bit in bits) for code in row] for row in codes]
+    np.testing.assert_array_equal(masked, expected)
+
+
+@given(hnp.arrays(st.sampled_from([np.uint8, np.int16]), (3, 4)), st.sets(st.integers(0, 255), min_size=1))
+def test_classes_are_hidden_or_shown(codes, chosen):
+    hidden = masked_by(ClassMask(kind="classes", asset="scl", hidden=tuple(chosen)), codes)
+    shown = masked_by(ClassMask(kind="classes", asset="scl", shown=tuple(chosen)), codes)
+    np.testing.assert_array_equal(hidden, [[int(code) in chosen for code in row] for row in codes])
+    np.testing.assert_array_equal(shown, ~hidden)
+
+
+def test_a_mask_file_that_the_record_does_not_describe_is_unreadable(tmp_path):
+    path = write(tmp_path / "mask.tif", np.ones((2, 1, 4), dtype=np.uint8), grid(1, 4))
+    with pytest.raises(SceneUnreadableError, match="cannot be read as a mask"):
+        valid_by(path, grid(1, 4), ClassMask(kind="classes", asset="m", shown=(1,), min_bands=8))
 
 
 def clipped_recipe(path):
-    return MaskReadSpec("clipped", str(path), lowest=((1, 1.0), (2, 1.0), (3, 1.0)), reach_px=2)
+    return ClippedReadSpec(str(path), ((1, 1.0), (2, 1.0), (3, 1.0)), 2)
 
 
 def test_visible_bands_that_are_all_clipped_measured_nothing_and_spoil_two_pixels_beside(tmp_path):

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
+from geoseg.catalog.baseline import ProcessingBaseline
+from geoseg.catalog.sensors import sensors
 from geoseg.core.scene import RejectedScene, Scene
 
 _TILE = re.compile(r"(?:^|[_\-])T?(\d{2}[C-X][A-Z]{2})(?:_|$)")
-_IN_NAME = re.compile(r"_N(\d{2})(\d{2})_")
-_VERSION = re.compile(r"\d{1,2}\.\d{1,2}")
 
 Granule = tuple[str, datetime, str]
 
@@ -25,7 +25,7 @@ def without_older(scenes: Iterable[Scene]) -> tuple[list[Scene], list[RejectedSc
         The scenes that stay, in their order, and those left out.
     """
     scenes = list(scenes)
-    best: dict[Granule, tuple[str, str]] = {}
+    best: dict[Granule, tuple[ProcessingBaseline | None, str]] = {}
     for scene in scenes:
         granule = granule_of(scene)
         if granule is not None:
@@ -44,8 +44,9 @@ def without_older(scenes: Iterable[Scene]) -> tuple[list[Scene], list[RejectedSc
 
 
 def granule_of(scene: Scene) -> Granule | None:
-    """Platform, second and tile of a Sentinel-2 granule, or None where the item does not tell them."""
-    if scene.sensor != "s2":
+    """Platform, second and tile of a granule that new baselines process again; None where the item does not tell."""
+    record = sensors().get(scene.sensor)
+    if record is None or record.baseline_offset is None:
         return None
     properties = scene.item.get("properties", {})
     code = str(properties.get("grid:code") or properties.get("s2:mgrs_tile") or "").removeprefix("MGRS-")
@@ -54,23 +55,11 @@ def granule_of(scene: Scene) -> Granule | None:
     return (scene.platform.lower(), scene.time.replace(microsecond=0), tile) if tile else None
 
 
-def baseline_of(scene: Scene) -> str:
-    """Processing baseline as ``05.11``, or "" where the item names none."""
-    properties = scene.item.get("properties", {})
-    for key in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
-        text = str(properties.get(key, ""))
-        if _VERSION.fullmatch(text):
-            return f"{float(text):05.2f}"
-    for name in (scene.id, str(properties.get("s2:product_uri", ""))):
-        if match := _IN_NAME.search(name):
-            return f"{match[1]}.{match[2]}"
-    return ""
+def _rank(scene: Scene) -> tuple[ProcessingBaseline | None, str]:
+    return ProcessingBaseline.of_item(scene.id, scene.item.get("properties", {})), scene.collection
 
 
-def _rank(scene: Scene) -> tuple[str, str]:
-    return baseline_of(scene), scene.collection
-
-
-def _newest_first(rank: tuple[str, str]) -> tuple[float, str]:
+def _newest_first(rank: tuple[ProcessingBaseline | None, str]) -> tuple[int, int, str]:
     """Order of preference; between collections of one baseline the first by name (Earth Search: Collection 1)."""
-    return -float(rank[0] or 0), rank[1]
+    major, minor = rank[0] or (0, 0)
+    return -major, -minor, rank[1]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from geoseg.catalog.collections import Collection, PlanetData, Refused, StacApi, collection, collections
+from geoseg.catalog.collections import Collection, PlanetData, StacApi, Unsupported, collection, collections
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.catalog.sensors import sensors
 from geoseg.core.area import Area, BBox
@@ -154,11 +154,11 @@ def _records(place: Place, query: Query) -> dict[str, Collection]:
             for name, record in of_place.items()
             if (record.role, record.sensor) == ("imagery", query.sensor)
         }
-    usable = {name: record for name, record in fitting.items() if not isinstance(record.radiometry, Refused)}
+    usable = {name: record for name, record in fitting.items() if not isinstance(record.radiometry, Unsupported)}
     if usable:
         return usable
     refused = next(
-        (record.radiometry.reason for record in fitting.values() if isinstance(record.radiometry, Refused)), None
+        (record.radiometry.reason for record in fitting.values() if isinstance(record.radiometry, Unsupported)), None
     )
     serving = sorted({r.catalog for r in collections().values() if r.sensor == query.sensor and r.catalog in names()})
     hint = (

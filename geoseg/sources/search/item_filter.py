@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from geoseg.catalog.collections import Collection, Refused, collection
+from geoseg.catalog.collections import Collection, Unsupported, collection
 from geoseg.core.area import BBox
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.errors import UnsafeHrefError
@@ -110,7 +110,7 @@ class Gate:
                 raise _NotThisError
         elif record.role != "imagery" or record.sensor != self.query.sensor:
             raise _NotThisError
-        if isinstance(record.radiometry, Refused):
+        if isinstance(record.radiometry, Unsupported):
             raise _LeaveOutError(record.radiometry.reason)
 
 

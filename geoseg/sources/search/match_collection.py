@@ -42,8 +42,7 @@ def read_assets(item: dict[str, Any], record: Collection) -> list[str]:
     if not record.bands:
         return [name for name, asset in assets.items() if not NOT_READ & set(asset.get("roles") or ())]
     sources = [source if isinstance(source, str) else source.asset for source in record.bands.values()]
-    masks = [record.validity.asset] if record.validity else []
-    return [name for name in dict.fromkeys([*sources, *masks]) if name in assets]
+    return [name for name in dict.fromkeys([*sources, *record.mask_assets]) if name in assets]
 
 
 def _by_id_and_host(offer: Offer) -> str:
