@@ -21,6 +21,9 @@ BEFORE = "before."
 """Prefix of a band that is read from imagery before the flood (``before.vv``)."""
 
 
+ANY = "any"
+"""In a card's file, among ``sensors``: every sensor that has the card's bands in its unit."""
+
 LARGEST, SMALLEST = 3.4e38, 1.2e-38
 """Beyond these float32 holds no number, or none in full."""
 
@@ -117,7 +120,7 @@ class ModelCard(Record):
         title: One line.
         family: ``classical``, ``cnn`` or ``foundation``.
         architecture: What builds it.
-        sensors: Sensors it reads.
+        sensors: Sensors it reads; ``any`` in the file stands for every one that has the bands in the unit.
         bands: Bands in the order it wants them; ``before.`` marks imagery before the flood.
         unit: Unit of its input.
         reflectance: Level of the reflectance that its weights learned from; None: not recorded, or nothing was learned.
@@ -177,6 +180,21 @@ class ModelCard(Record):
         self._check_normalisation()
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_any(cls, data: Any) -> Any:
+        """Replace ``any`` among the sensors by the name of every sensor that has the bands in the unit."""
+        if (
+            not isinstance(data, dict)
+            or not isinstance(data.get("sensors"), list | tuple)
+            or ANY not in data["sensors"]
+        ):
+            return data
+        named = [name for name in said if name != ANY]
+        bands = {str(band).removeprefix(BEFORE) for band in data.get("bands", ())}
+        fitting = [n for n, each in sensors().items() if each.unit == data.get("unit") and bands <= set(each.bands)]
+        return {**data, "sensors": [*named, *(name for name in fitting if name not in named)]}
+
     @field_validator("sensors")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -206,7 +224,7 @@ class ModelCard(Record):
 def cards() -> dict[str, ModelCard]:
     """Every model card by name: those of ``data_catalog/models``, and of the bundles whose weights come with geoseg."""
     own = {folder.name: load_record(folder / CARD, ModelCard) for folder in _bundles()}
-    return load_folder("models", ModelCard) | own
+    return load_folder("models", ModelCard, taken=own) | own
 
 
 def shipped(name: str) -> Path | None:

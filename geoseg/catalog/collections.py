@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from geoseg.catalog.records import Record, load_folder, pick
+from geoseg.catalog.sensors import sensors
 from geoseg.core.scene import ReflectanceLevel
 
 # -- where the items are ------------------------------------------------------------------------------------
@@ -38,6 +39,9 @@ class LocalCatalog(Record):
 Source = Annotated[StacApi | PlanetData | LocalCatalog, Field(discriminator="kind")]
 
 # -- how digital numbers become physical quantities ---------------------------------------------------------
+
+
+BY_BASELINE = "by-baseline"
 
 
 class LinearScale(Record):
@@ -178,6 +182,9 @@ class Clipped(Record):
 # -- the record -----------------------------------------------------------------------------------------------
 
 
+Access = Literal["public", "planetary-computer", "s3", "planet"]
+
+
 class BandSource(Record):
     """Where a band lies: an asset, and the band's place (1-based) in its file."""
 
@@ -197,6 +204,8 @@ class Collection(Record):
         access: How assets are read: ``public``, ``planetary-computer`` (signed at read time), ``s3`` (credentials and
             endpoint from the environment), ``planet`` (downloaded with ``PL_API_KEY``).
         s3_endpoint: Host of an S3 service that is not Amazon's.
+        region: Region of the S3 service; None: its default.
+        requester_pays: The account of the reader is charged for what is read.
         hosts: Hosts (``*.`` prefix allowed) and buckets (``s3://name``) that assets may lie on; others are refused.
         bands: Sensor band -> asset name, or asset and index. Empty: the item's own band names are used.
         nodata: Digital number that means "not observed" where neither item nor file says so.
@@ -214,8 +223,10 @@ class Collection(Record):
     role: Literal["imagery", "reference-water", "elevation"] = "imagery"
     sensor: str | None = None
     source: Source
-    access: Literal["public", "planetary-computer", "s3", "planet"] = "public"
+    access: Access = "public"
     s3_endpoint: str | None = None
+    region: str | None = None
+    requester_pays: bool = False
     hosts: tuple[str, ...] = ()
     bands: dict[str, str | BandSource] = {}
     nodata: float | None = None
@@ -225,6 +236,19 @@ class Collection(Record):
     clipped: Clipped | None = None
     licence: str
     attribution: str
+
+    @model_validator(mode="after")
+    def _fits_its_sensor(self) -> Collection:
+        if self.sensor is None:
+            return self
+        if self.sensor not in sensors():
+            raise ValueError(f"there is no sensor {self.sensor!r}; known: {', '.join(sensors())}")
+        known = sensors()[self.sensor]
+        if strange := [band for band in self.bands if band not in known.bands]:
+            raise ValueError(f"sensor {self.sensor} has no band {strange[0]!r}; it has {', '.join(known.bands)}")
+        if getattr(self.radiometry, "offset", None) == BY_BASELINE and known.baseline_offset is None:
+            raise ValueError(f"radiometry.offset is {BY_BASELINE}, and sensor {self.sensor} has no baseline_offset")
+        return self
 
     @property
     def mask_assets(self) -> tuple[str, ...]:

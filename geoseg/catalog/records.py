@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Container
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from geoseg.errors import BadRecordError, GeosegError, UnknownNameError
+
+CATALOG_PATH = "GEOSEG_CATALOG_PATH"
+"""Environment variable: folders of a person's own records, separated as ``PATH`` is."""
 
 LARGEST_RECORD = 1_000_000
 """Bytes. No honest record comes near; YAML's aliases can blow up a larger one."""
@@ -86,13 +91,47 @@ def load_record(path: Path, model: type[R]) -> R:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise BadRecordError(f"{path}: {where}: {first['msg']} ({error.error_count()} faults in all).") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRecordError(f"{path} cannot be read as a text file in UTF-8: {error}.") from None
 
 
-def load_folder(kind: str, model: type[R]) -> dict[str, R]:
-    """Every record of ``data_catalog/KIND/**/*.yaml`` by its path below it without the suffix, sorted."""
-    folder = facts_folder("data_catalog") / kind
-    paths = sorted(folder.rglob("*.yaml"))
-    return {path.relative_to(folder).with_suffix("").as_posix(): load_record(path, model) for path in paths}
+def user_folders() -> tuple[Path, ...]:
+    """Folders of records that a person adds with ``$GEOSEG_CATALOG_PATH``, laid out as ``data_catalog`` is.
+
+    Raises:
+        BadRecordError: The variable names something that is not a folder.
+    """
+    folders = [Path(part).expanduser() for part in os.environ.get(CATALOG_PATH, "").split(os.pathsep) if part]
+    for folder in folders:
+        if not folder.is_dir():
+            raise BadRecordError(f"{CATALOG_PATH} names {folder}, which is not a folder. Correct it, or unset it.")
+    return tuple(folders)
+
+
+def load_folder(kind: str, model: type[R], taken: Container[str] = ()) -> dict[str, R]:
+    """Load every record of ``KIND/**/*.yaml``: those of the package, then those of ``$GEOSEG_CATALOG_PATH``.
+
+    Args:
+        kind: Folder of the kind of records (``sensors``, ``collections``, ``models``).
+        model: What a record must be.
+        taken: Names that a person's records must not have either.
+
+    Returns:
+        Records by their path below the folder, without the suffix, sorted in each folder.
+
+    Raises:
+        BadRecordError: A file is not such a record, or has the name of one that is there already.
+    """
+    records: dict[str, R] = {}
+    for root in (facts_folder("data_catalog"), *user_folders()):
+        for path in sorted((root / kind).rglob("*.yaml")):
+            name = path.relative_to(root / kind).with_suffix("").as_posix()
+            if name in records or name in taken:
+                raise BadRecordError(
+                    f"{path}: the name {name!r} is taken by another record of {kind}. Rename the file."
+                )
+            records[name] = load_record(path, model)
+    return records
 
 
 def pick(kind: str, name: str, records: dict[str, R]) -> R:

@@ -121,6 +121,10 @@ def gdal_env(spec: SceneReadSpec, settings: tuple[tuple[str, str], ...]) -> Iter
         options |= {"AWS_S3_ENDPOINT": spec.s3_endpoint, "AWS_VIRTUAL_HOSTING": "FALSE"}
     elif spec.access == "public":
         options["AWS_NO_SIGN_REQUEST"] = "YES"
+    if spec.region:
+        options["AWS_REGION"] = spec.region
+    if spec.requester_pays:
+        options["AWS_REQUEST_PAYER"] = "requester"
     with rasterio.Env(**options):
         yield
 

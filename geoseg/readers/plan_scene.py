@@ -36,6 +36,8 @@ def plan_scene(scene: Scene, bands: Sequence[str]) -> SceneReadSpec:
         masks=(*masks, *_clipped(scene, record)),
         access=record.access,
         s3_endpoint=record.s3_endpoint,
+        region=record.region,
+        requester_pays=record.requester_pays,
         notes=(*(f"Scene {scene.id}: {note}." for note in _own_notes(scene)), *notes),
     )
 

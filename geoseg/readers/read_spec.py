@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from geoseg.catalog.collections import MaskRule
+from geoseg.catalog.collections import Access, MaskRule
 from geoseg.catalog.sensors import Unit
 
 Quantity = Literal["linear", "power", "db"]
 """``linear``: linear in the physical unit; ``power``: linear power that becomes dB; ``db``: dB already."""
-
-Access = Literal["public", "planetary-computer", "s3", "planet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +93,8 @@ class SceneReadSpec:
         masks: Layers that mask pixels.
         access: How its files are reached.
         s3_endpoint: Host of an S3 service that is not Amazon's.
+        region: Region of the S3 service; None: its default.
+        requester_pays: The account of the reader is charged for what is read.
         notes: What a person should know about how this scene is read.
     """
 
@@ -104,6 +104,8 @@ class SceneReadSpec:
     masks: tuple[MaskReadSpec | ClippedReadSpec, ...] = ()
     access: Access = "public"
     s3_endpoint: str | None = None
+    region: str | None = None
+    requester_pays: bool = False
     notes: tuple[str, ...] = ()
 
     @property

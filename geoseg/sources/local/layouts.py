@@ -6,7 +6,8 @@ from functools import cache
 
 from pydantic import Field
 
-from geoseg.catalog.records import Record, load_folder, pick
+from geoseg.catalog.records import Record, load_folder
+from geoseg.catalog.sensors import sensor as sensor_record
 
 
 class Layout(Record):
@@ -40,9 +41,10 @@ def layouts() -> dict[str, Layout]:
 
 
 def layout(sensor: str) -> Layout:
-    """The layout of that sensor's files.
+    """The layout of that sensor's files; an empty one where none is recorded.
 
     Raises:
         UnknownNameError: No such sensor.
     """
-    return pick("sensor", sensor, layouts())
+    sensor_record(sensor)
+    return layouts().get(sensor, Layout())
