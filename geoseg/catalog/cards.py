@@ -184,11 +184,8 @@ class ModelCard(Record):
     @classmethod
     def _expand_any(cls, data: Any) -> Any:
         """Replace ``any`` among the sensors by the name of every sensor that has the bands in the unit."""
-        if (
-            not isinstance(data, dict)
-            or not isinstance(data.get("sensors"), list | tuple)
-            or ANY not in data["sensors"]
-        ):
+        said = data.get("sensors") if isinstance(data, dict) else None
+        if not isinstance(said, list | tuple) or ANY not in said:
             return data
         named = [name for name in said if name != ANY]
         bands = {str(band).removeprefix(BEFORE) for band in data.get("bands", ())}

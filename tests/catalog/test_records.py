@@ -99,7 +99,7 @@ def test_a_made_up_sensor_is_mapped_without_any_python(folder, tmp_path):
         "--crs",
         "EPSG:32632",
     ]
-    where = ["--catalog", str(tmp_path / "items.json"), "--out", str(tmp_path / "map"), "--model", "mndwi"]
+    where = ["--catalog", str(tmp_path / "items.json"), "--out", str(tmp_path / "map"), "--crs", "EPSG:32632"]
     subprocess.run([sys.executable, "-m", "geoseg", "map", *asked, *where, "-q"], check=True)
     with rasterio.open(tmp_path / "map" / "flood.tif") as file:
         codes, transform = file.read(1), file.transform
@@ -146,7 +146,7 @@ def test_a_name_of_ours_is_refused(folder):
 
 def test_a_folder_that_is_not_there_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("GEOSEG_CATALOG_PATH", str(tmp_path / "nowhere"))
-    with pytest.raises(BadRecordError, match="GEOSEG_CATALOG_PATH names .*nowhere"):
+    with pytest.raises(BadRecordError, match=r"GEOSEG_CATALOG_PATH names .*nowhere"):
         load_folder("sensors", Sensor)
 
 
