@@ -41,7 +41,8 @@ def masked_pixels(
             f"{count} bands."
         )
     layers = (masked_by(rule, dataset.read(rule.band, window=window, out_shape=shape)) for rule in rules)
-    return np.logical_or.reduce(list(layers))
+    masked: NDArray[np.bool_] = np.logical_or.reduce(list(layers))
+    return masked
 
 
 def masked_by(rule: MaskRule, codes: NDArray[np.generic]) -> NDArray[np.bool_]:
@@ -59,8 +60,8 @@ def masked_by(rule: MaskRule, codes: NDArray[np.generic]) -> NDArray[np.bool_]:
             return _among(codes, rule.hidden) if rule.hidden else ~_among(codes, rule.shown)
         case BitMask():
             numbers = codes.astype(np.int64)
-            masked = (numbers & sum(1 << bit for bit in rule.hidden)) != 0
-            return masked if rule.fill is None else masked | (numbers == rule.fill)
+            masked = np.asarray(numbers & sum(1 << bit for bit in rule.hidden)).astype(bool)
+            return masked if rule.fill is None else np.asarray(masked | (numbers == rule.fill))
         case NonzeroMask():
             return np.asarray(codes != 0)
 
@@ -70,7 +71,7 @@ def _among(codes: NDArray[np.generic], wanted: tuple[int, ...]) -> NDArray[np.bo
         return np.isin(codes, wanted)
     table = np.zeros(256, dtype=bool)
     table[[code for code in wanted if 0 <= code < 256]] = True
-    return table[codes]
+    return np.asarray(table[codes])
 
 
 def masked_by_clipping(numbers: NDArray[np.number], lowest: Sequence[float]) -> NDArray[np.bool_]:
