@@ -21,12 +21,36 @@ hypothesis.settings.load_profile("any machine")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+DATA = Path(os.environ.get("GEOSEG_TEST_DATA", ROOT.parent / "shared" / "data"))
+NO_DATA = f"the real data are not at {DATA}. Set GEOSEG_TEST_DATA to the folder that holds them"
+
+
+@pytest.hookimpl(tryfirst=True)  # before ``-m`` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that uses ``data``, by way of other fixtures too, as ``real_data``; skip it without the data."""
+    marked = [item for item in items if "data" in getattr(item, "fixturenames", ())]
+    for item in marked:
+        item.add_marker("real_data")
+    if DATA.is_dir():
+        return
+    if marked and os.environ.get("GEOSEG_REQUIRE_TEST_DATA", "") not in ("", "0"):
+        raise pytest.UsageError(f"{len(marked)} tests need the real data (GEOSEG_REQUIRE_TEST_DATA is set): {NO_DATA}.")
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason=NO_DATA))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests were skipped for lack of the real data."""
+    skipped = sum("real_data" in report.keywords for report in terminalreporter.stats.get("skipped", []))
+    if skipped and not DATA.is_dir():
+        terminalreporter.write_line(f"{skipped} tests were skipped: {NO_DATA}.", yellow=True)
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The shared real data (GEOSEG_TEST_DATA, else ../shared/data beside the checkout)."""
-    folder = Path(os.environ.get("GEOSEG_TEST_DATA", ROOT.parent / "shared" / "data"))
-    assert folder.is_dir(), f"the test data are not at {folder}: set GEOSEG_TEST_DATA"
-    return folder
+    assert DATA.is_dir(), NO_DATA
+    return DATA
 
 
 @pytest.fixture(autouse=True)
