@@ -57,7 +57,7 @@ class Architecture(Record):
     options: dict[str, Any] = {}
 
 
-class OnTraining(Record):
+class TrainingScore(Record):
     """What the weights that were kept say of pixels they learned from: whether they did learn, not how well.
 
     Attributes:
@@ -75,7 +75,7 @@ class OnTraining(Record):
     mean: str
 
     @property
-    def says_only(self) -> str | None:
+    def predicts_single_class(self) -> str | None:
         """The one class that the network gives to all of these pixels, several being labelled; None: it tells some."""
         said = [name for name, count in self.said_px.items() if count]
         labelled = [name for name, count in self.labelled_px.items() if count]
@@ -109,7 +109,7 @@ class TrainingRun(Record):
     versions: dict[str, str]
     data_sha256: str
     scores_mean: dict[str, str] = {}
-    on_training: OnTraining | None = None
+    on_training: TrainingScore | None = None
 
 
 class ModelCard(Record):

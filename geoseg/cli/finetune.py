@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from geoseg.training.finetune import Trained
-    from geoseg.training.plan import Plan
+    from geoseg.training.finetune import FinetuneResult
+    from geoseg.training.plan import TrainingPlan
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -125,11 +125,11 @@ def finetune(
     began = time.monotonic()
     from geoseg.cli.progress import progress_bars, set_up_logging
     from geoseg.core.allocator import keep_freed_memory
-    from geoseg.training.plan import Plan, merged, read_plan, settings
+    from geoseg.training.plan import TrainingPlan, merged, read_plan, settings
 
     keep_freed_memory()
     set_up_logging(-1 if quiet else verbose)
-    plan = read_plan(config) if config else Plan()
+    plan = read_plan(config) if config else TrainingPlan()
     flags = {
         "model": model,
         "seed": seed,
@@ -155,7 +155,7 @@ def finetune(
     }
     plan = _with_flags(plan, data or [], labels, scene or [], validation, told, shots)
     with progress_bars(quiet=quiet or json_) as report:
-        from geoseg.training.run import run_plan
+        from geoseg.training.finetune import run_plan
 
         done = run_plan(
             plan,
@@ -175,14 +175,14 @@ def finetune(
 
 
 def _with_flags(
-    plan: Plan,
+    plan: TrainingPlan,
     data: list[str],
     labels: str | None,
     scenes: list[str],
     validation: str | None,
     told: dict[str, Any],
     shots: int | None,
-) -> Plan:
+) -> TrainingPlan:
     """The plan with the sources that the command line names in place of its own."""
     from geoseg.errors import BadOptionError
     from geoseg.training.plan import source_of
@@ -211,7 +211,7 @@ def _with_flags(
     return plan.model_copy(update=changes)
 
 
-def _record(done: Trained, seconds: float) -> dict[str, Any]:
+def _record(done: FinetuneResult, seconds: float) -> dict[str, Any]:
     """What ``--json`` tells; ``seconds`` is the whole command's."""
     run = done.card.training
     return {
@@ -228,7 +228,7 @@ def _record(done: Trained, seconds: float) -> dict[str, Any]:
     }
 
 
-def _say(done: Trained, seconds: float) -> None:
+def _say(done: FinetuneResult, seconds: float) -> None:
     """What a person is told at the end; ``seconds`` is the whole command's."""
     card, run = done.card, done.card.training
     typer.echo(f"{done.folder}: {_millions(done.parameters)} parameters, {_learned(done)}")
@@ -251,6 +251,6 @@ def _millions(count: int) -> str:
     return f"{count / 1e6:,.2f} M" if count >= 1e4 else f"{count:,}"
 
 
-def _learned(done: Trained) -> str:
+def _learned(done: FinetuneResult) -> str:
     part = "all" if done.trainable == done.parameters else _millions(done.trainable)
     return f"{part} of them learned"

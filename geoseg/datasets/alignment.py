@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from geoseg.datasets.pair import Place
+from geoseg.datasets.pair import Georeference
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ class Grid:
     """
 
     shape: tuple[int, int]
-    place: Place | None
+    place: Georeference | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def shift(grid: Grid, other: Grid) -> Shift | None:
     return found if max(apart) < SAME_PX else None
 
 
-def onto(grid: Place, other: Place, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
+def onto(grid: Georeference, other: Georeference, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
     """Row and column in ``other`` of positions in ``grid``; pixel centres are at halves. Infinite: nowhere."""
     x, y = _applied(grid.transform, columns, rows)
     if crs(grid.crs) != crs(other.crs):

@@ -55,7 +55,7 @@ def cached(data: LabelledSet, folder: Path | None = None) -> LabelledSet:
 
 def _cached(pair: Pair, folder: Path) -> Pair:
     names = f"{CACHE_VERSION} {pair.image.name} {pair.mask.name} {pair.image.shape}"
-    entry = Entry(pair, folder / hashlib.sha256(names.encode()).hexdigest()[:32])
+    entry = CacheEntry(pair, folder / hashlib.sha256(names.encode()).hexdigest()[:32])
     return replace(pair, image=_lazy(Layer(entry, "image")), mask=_lazy(Layer(entry, "mask")))
 
 
@@ -67,7 +67,7 @@ def _lazy(layer: Layer) -> da.Array:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """A pair in the cache, or on its way there.
 
     Attributes:
@@ -147,7 +147,7 @@ class Entry:
 class Layer:
     """One array of an entry, as dask slices it."""
 
-    entry: Entry
+    entry: CacheEntry
     name: str
 
     @property

@@ -18,7 +18,7 @@ from geoseg.datasets.image_file import ImageFile
 from geoseg.datasets.label_file import PolygonLabelFile, RasterLabelFile
 from geoseg.datasets.matching import Matched, below, check_paired, files_below, listed_splits, match
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
-from geoseg.datasets.raster_file import RasterFile, look_at
+from geoseg.datasets.raster_file import RasterHeader, read_header
 from geoseg.errors import BadLabelsError, BadRecordError
 
 CHUNK_PX = 1024
@@ -88,7 +88,7 @@ def _officially(name: str, record: DatasetRecord, pairs: Sequence[Pair], splits:
 
 
 def _pair(record: DatasetRecord, root: Path, matched: Matched, splits: dict[str, str]) -> Pair:
-    rasters = [look_at(below(root, path)) for path in matched.images]
+    rasters = [read_header(below(root, path)) for path in matched.images]
     grid = Grid(rasters[0].shape, next((raster.place for raster in rasters if raster.place), None))
     parts = [_image(raster, part, grid) for raster, part in zip(rasters, record.images, strict=True)]
     mask = _label(record.label, root, matched, grid, rasters[0].path)
@@ -114,7 +114,7 @@ def _only_seen(mask: NDArray[np.int16], image: NDArray[np.float32]) -> NDArray[n
     return np.where(np.isnan(image).any(axis=0), np.int16(UNLABELLED), mask)
 
 
-def _image(raster: RasterFile, part: ImagePart, grid: Grid) -> da.Array:
+def _image(raster: RasterHeader, part: ImagePart, grid: Grid) -> da.Array:
     if raster.count != len(part.bands):
         raise BadRecordError(
             f"{raster.path} has {raster.count} bands, and {len(part.bands)} are named "
@@ -137,7 +137,7 @@ def _label(label: RasterLabel | PolygonLabel, root: Path, matched: Matched, grid
             raise BadLabelsError(f"{path} holds polygons, and {image} does not say where it lies. Georeference it.")
         hidden = below(root, matched.hidden) if matched.hidden else None
         return _lazy(PolygonLabelFile(path, label, grid, hidden), path, whole=True)
-    raster = look_at(path)
+    raster = read_header(path)
     if label.band > raster.count:
         raise BadRecordError(f"{path} has {raster.count} bands, and the label should be band {label.band}.")
     own = Grid(raster.shape, raster.place)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from geoseg.catalog.datasets import ImagePart
 from geoseg.datasets.alignment import Shift
-from geoseg.datasets.raster_file import RasterFile, read_window
+from geoseg.datasets.raster_file import RasterHeader, read_window
 from geoseg.datasets.window import Window, window_of
 
 UNSEEN_AREA_PX = 64
@@ -32,7 +32,7 @@ class ImageFile:
         shift: Where the image's pixels lie in the file.
     """
 
-    raster: RasterFile
+    raster: RasterHeader
     part: ImagePart
     shape: tuple[int, int, int]
     shift: Shift

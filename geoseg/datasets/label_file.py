@@ -17,8 +17,8 @@ from geoseg.catalog.datasets import PolygonLabel, RasterLabel
 from geoseg.core.vectors import VectorRole, read_polygon_file
 from geoseg.datasets.alignment import Grid, Shift, inside, onto, transformer
 from geoseg.datasets.label_codes import classes_of
-from geoseg.datasets.pair import UNLABELLED, Place
-from geoseg.datasets.raster_file import RasterFile, read_window
+from geoseg.datasets.pair import UNLABELLED, Georeference
+from geoseg.datasets.raster_file import RasterHeader, read_window
 from geoseg.datasets.window import Window, window_of
 from geoseg.errors import BadLabelsError
 
@@ -36,7 +36,7 @@ class RasterLabelFile:
         shift: Where the image's pixels lie in the file; None: on other pixels, the nearest is taken.
     """
 
-    raster: RasterFile
+    raster: RasterHeader
     label: RasterLabel
     grid: Grid
     shift: Shift | None
@@ -130,7 +130,7 @@ class PolygonLabelFile:
 
 
 @lru_cache(maxsize=16)
-def _drawn(path: Path, shape: tuple[int, int], place: Place) -> NDArray[np.bool_]:
+def _drawn(path: Path, shape: tuple[int, int], place: Georeference) -> NDArray[np.bool_]:
     """Pixels whose centre lies in a polygon of the file."""
     areas, system = polygons(path)
     if system != place.crs and areas:

@@ -19,7 +19,7 @@ from geoseg.catalog.target import WATER, TargetClass, target_class
 from geoseg.datasets.files import open_files
 from geoseg.datasets.matching import below, files_below, match
 from geoseg.datasets.pair import LabelledSet
-from geoseg.datasets.raster_file import look_at
+from geoseg.datasets.raster_file import read_header
 from geoseg.errors import BadLabelsError, BadOptionError, BadRecordError, UnknownNameError
 
 FOLDER_VARIABLE = "GEOSEG_DATA"
@@ -212,7 +212,7 @@ def _plain_record(
     if len(set(named)) < len(named):
         raise BadOptionError(f"--bands {','.join(plain.bands)} names a band twice. Name each band of the files once.")
     first = next((each for each in files if any(re.fullmatch(rule.path, each) for rule in images)), None)
-    dtype = look_at(below(root, first)).dtypes[0] if first else "float32"
+    dtype = read_header(below(root, first)).dtypes[0] if first else "float32"
     return DatasetRecord(
         title=f"{root.absolute().name}, a folder of images and masks",
         sensor=plain.sensor,

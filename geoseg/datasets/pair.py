@@ -24,7 +24,7 @@ UNLABELLED = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Georeference:
     """Where an image lies.
 
     Attributes:
@@ -61,7 +61,7 @@ class Pair:
     split: str
     image: da.Array
     mask: da.Array
-    place: Place | None = None
+    place: Georeference | None = None
     gsd_m: float | None = None
     time: datetime | None = None
     latlon: tuple[float, float] | None = None

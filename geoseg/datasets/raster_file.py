@@ -18,7 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from geoseg.core.quiet import quiet_gdal
-from geoseg.datasets.pair import Place
+from geoseg.datasets.pair import Georeference
 from geoseg.errors import SceneUnreadableError
 
 SIGNATURES = (
@@ -36,7 +36,7 @@ MAX_SIDE_PX = 400_000
 
 
 @dataclass(frozen=True, slots=True)
-class RasterFile:
+class RasterHeader:
     """What a file says about itself.
 
     Attributes:
@@ -53,7 +53,7 @@ class RasterFile:
     dtypes: tuple[str, ...]
     nodata: tuple[float | None, ...]
     masked: bool
-    place: Place | None
+    place: Georeference | None
 
     @property
     def count(self) -> int:
@@ -61,7 +61,7 @@ class RasterFile:
         return len(self.dtypes)
 
 
-def look_at(path: Path) -> RasterFile:
+def read_header(path: Path) -> RasterHeader:
     """Read a header.
 
     Raises:
@@ -73,7 +73,7 @@ def look_at(path: Path) -> RasterFile:
         if odd := [each for each in source.dtypes if each.startswith("complex")]:
             raise SceneUnreadableError(f"{path} holds complex numbers ({odd[0]}): no unit here is complex.")
         flags = source.mask_flag_enums
-        return RasterFile(
+        return RasterHeader(
             path=path,
             shape=(int(source.height), int(source.width)),
             dtypes=tuple(str(dtype) for dtype in source.dtypes),
@@ -84,7 +84,7 @@ def look_at(path: Path) -> RasterFile:
 
 
 def read_window(
-    raster: RasterFile, bands: Sequence[int], rows: tuple[int, int], columns: tuple[int, int]
+    raster: RasterHeader, bands: Sequence[int], rows: tuple[int, int], columns: tuple[int, int]
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Numbers as stored, and which of them the file itself says are there.
 
@@ -141,7 +141,7 @@ def _format(path: Path) -> str:
     )
 
 
-def _place(source: Any) -> Place | None:
+def _place(source: Any) -> Georeference | None:
     if source.crs is None or source.transform == Affine.identity():
         return None
-    return Place(source.crs.to_string(), source.transform)
+    return Georeference(source.crs.to_string(), source.transform)

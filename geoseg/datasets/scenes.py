@@ -25,7 +25,7 @@ from geoseg.core.grid import output_grid
 from geoseg.core.request import Dates
 from geoseg.core.scene import Found, Scene, passes
 from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of, place_words, shape_of
-from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair, Place
+from geoseg.datasets.pair import UNLABELLED, Georeference, LabelledSet, Pair
 from geoseg.datasets.polygons import Polygons, check_classes, read_polygons
 from geoseg.errors import AreaTooLargeError, BadOptionError, GeosegError, NoScenesError, ReadError
 from geoseg.readers import Cube, refusal
@@ -48,7 +48,7 @@ PROBE_PX = 8
 
 
 @dataclass(frozen=True)
-class Visit:
+class OverpassLabels:
     """Scenes of one pass that lie together, and the polygons that they show.
 
     Attributes:
@@ -131,29 +131,29 @@ def labelled_scenes(
         raise BadOptionError(f"A tile has at least one pixel, not {tile_px}.")
     made, dead = [], dict(skipped)
     for visit in visits:
-        sown = Sown.of(visit, drawn, chosen, resolution_m or record.gsd_m, tile_px)
-        alive, broken = sown.probed()
+        grid = LabelledGrid.of(visit, drawn, chosen, resolution_m or record.gsd_m, tile_px)
+        alive, broken = grid.probed()
         dead |= broken
         if alive is not None:
             made.append(alive)
     if not made:
         raise ReadError(f"No scene under {labels} can be read. {_told(dead)}")
-    regions = _regions([sown.visit for sown in made])
-    windows = [(sown, window) for sown in made for window in sown.windows()]
+    regions = _regions([grid.visit for grid in made])
+    windows = [(grid, window) for grid in made for window in grid.windows()]
     counts: Counter[int] = Counter()
     for _, window in windows:
         counts.update(window.counts)
     check_classes(counts, drawn.classes, f"{labels} on the scenes of {' and '.join(catalogs)}")
     return LabelledSet(
         name=drawn.source.stem,
-        pairs=tuple(sown.pair(window, regions[sown.visit.name]) for sown, window in windows),
+        pairs=tuple(grid.pair(window, regions[grid.visit.name]) for grid, window in windows),
         bands=chosen,
         unit=record.unit,
         sensor=sensor,
         classes=drawn.classes,
         meaning=meaning,
-        sources=_sources(drawn.source, [sown.visit for sown in made]),
-        simulated=any(_is_simulated(scene) for sown in made for scene in sown.visit.scenes),
+        sources=_sources(drawn.source, [grid.visit for grid in made]),
+        simulated=any(_is_simulated(scene) for grid in made for scene in grid.visit.scenes),
         notes=_notes(drawn, made, dead, windows),
         piece="tile",
     )
@@ -230,7 +230,7 @@ def _usable(scenes: Sequence[Scene], bands: Sequence[str] | None) -> tuple[list[
     return kept, reasons
 
 
-def _visits(scenes: Sequence[Scene], drawn: Polygons) -> list[Visit]:
+def _visits(scenes: Sequence[Scene], drawn: Polygons) -> list[OverpassLabels]:
     """Scenes by pass and by place, with the polygons that they show; those that show none are left out."""
     tree = STRtree(drawn.to(DEGREES).geometries)
     made = []
@@ -239,7 +239,7 @@ def _visits(scenes: Sequence[Scene], drawn: Polygons) -> list[Visit]:
             outline = union_all([_outline(scene) for scene in together])
             shown = tuple(sorted(int(each) for each in tree.query(outline, predicate="intersects")))
             if shown:
-                made.append(Visit(tuple(together), outline, shown))
+                made.append(OverpassLabels(tuple(together), outline, shown))
     return made
 
 
@@ -259,7 +259,7 @@ def _outline(scene: Scene) -> BaseGeometry:
     return shape(geometry) if geometry else box(*scene.bbox)
 
 
-def _check_one_pass(visits: Sequence[Visit], labels: Path) -> None:
+def _check_one_pass(visits: Sequence[OverpassLabels], labels: Path) -> None:
     """What was drawn on one image need not be true of another day's."""
     days: dict[int, set[str]] = {}
     for visit in visits:
@@ -275,7 +275,7 @@ def _check_one_pass(visits: Sequence[Visit], labels: Path) -> None:
         )
 
 
-def _regions(visits: Sequence[Visit]) -> dict[str, str]:
+def _regions(visits: Sequence[OverpassLabels]) -> dict[str, str]:
     """Region of each visit by its name: visits that share a polygon see one place, which is held out as one."""
     places: list[tuple[set[int], list[str]]] = []
     for visit in visits:
@@ -292,7 +292,7 @@ def _regions(visits: Sequence[Visit]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Window:
+class LabelledWindow:
     """A part of a visit's grid.
 
     Attributes:
@@ -313,7 +313,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Sown:
+class LabelledGrid:
     """A visit and its polygons on one grid.
 
     Attributes:
@@ -323,13 +323,15 @@ class Sown:
         tile_px: Side of a window.
     """
 
-    visit: Visit
+    visit: OverpassLabels
     cube: Cube
     polygons: Polygons
     tile_px: int
 
     @classmethod
-    def of(cls, visit: Visit, drawn: Polygons, bands: Sequence[str], resolution_m: float, tile_px: int) -> Sown:
+    def of(
+        cls, visit: OverpassLabels, drawn: Polygons, bands: Sequence[str], resolution_m: float, tile_px: int
+    ) -> LabelledGrid:
         """Lay the grid: what is labelled, padded on all sides to whole tiles."""
         shown = drawn.where(visit.shown).to(DEGREES).within(visit.outline)
         west, south, east, north = _bounds(g.bounds for g in shown.geometries) if shown.geometries else (0, 0, 0, 0)
@@ -350,7 +352,7 @@ class Sown:
         cube = Cube.of(visit.scenes, grid, bands, instant=visit.time, tile_px=tile_px)
         return cls(visit, cube, polygons, tile_px)
 
-    def probed(self) -> tuple[Sown | None, dict[str, str]]:
+    def probed(self) -> tuple[LabelledGrid | None, dict[str, str]]:
         """The same without scenes whose files are dead (None where all are), and why they are, by scene."""
         dead = {scene.id: why for scene in self.visit.scenes if (why := self._dead(scene))}
         if not dead:
@@ -380,7 +382,7 @@ class Sown:
             return str(error)
         return failures[0].reason if failures else None
 
-    def windows(self) -> Iterator[Window]:
+    def windows(self) -> Iterator[LabelledWindow]:
         """Windows that hold a labelled pixel, row by row."""
         for (row, column), reaching in sorted(self._reached.items()):
             y, x = row * self.tile_px, column * self.tile_px
@@ -390,7 +392,7 @@ class Sown:
             indices, numbers = np.unique(mask[mask != UNLABELLED], return_counts=True)
             if len(indices):
                 counts = dict(zip(indices.tolist(), numbers.tolist(), strict=True))
-                yield Window(y, x, geobox, polygons, counts, contradicted)
+                yield LabelledWindow(y, x, geobox, polygons, counts, contradicted)
 
     @cached_property
     def _reached(self) -> dict[tuple[int, int], list[int]]:
@@ -408,7 +410,7 @@ class Sown:
                     reached.setdefault((row, column), []).append(position)
         return reached
 
-    def pair(self, window: Window, region: str) -> Pair:
+    def pair(self, window: LabelledWindow, region: str) -> Pair:
         """The window, lazily."""
         geobox, size = window.geobox, shape_of(window.geobox)
         polygons = window.polygons
@@ -419,7 +421,7 @@ class Sown:
             split="",
             image=image_of(self.cube, geobox),
             mask=lazy(partial(_labels, polygons, geobox), name, size, np.int16),
-            place=Place(str(geobox.crs), geobox.affine),
+            place=Georeference(str(geobox.crs), geobox.affine),
             gsd_m=abs(float(geobox.resolution.x)),
             time=self.visit.time,
             latlon=middle_of(geobox),
@@ -448,7 +450,7 @@ def _is_simulated(scene: Scene) -> bool:
     return bool(scene.item.get("properties", {}).get("geoseg:simulated"))
 
 
-def _sources(labels: Path, visits: Sequence[Visit]) -> tuple[str, ...]:
+def _sources(labels: Path, visits: Sequence[OverpassLabels]) -> tuple[str, ...]:
     """A line per collection; what its items do not say about a licence is not known here."""
     lines = [f"{Path(labels).name}: polygons drawn by the person who trained the model."]
     for name in sorted({scene.collection for visit in visits for scene in visit.scenes}):
@@ -465,10 +467,13 @@ def _told(reasons: Mapping[str, str]) -> str:
 
 
 def _notes(
-    drawn: Polygons, made: Sequence[Sown], dead: Mapping[str, str], windows: Sequence[tuple[Sown, Window]]
+    drawn: Polygons,
+    made: Sequence[LabelledGrid],
+    dead: Mapping[str, str],
+    windows: Sequence[tuple[LabelledGrid, LabelledWindow]],
 ) -> tuple[str, ...]:
     notes = [*drawn.notes, *(f"Scene {name} was left out: {why}" for name, why in dead.items())]
-    unseen = set(range(len(drawn.indices))) - {each for sown in made for each in sown.visit.shown}
+    unseen = set(range(len(drawn.indices))) - {each for grid in made for each in grid.visit.shown}
     if unseen:
         notes.append(f"{len(unseen)} of {len(drawn.indices)} polygons of {drawn.source} lie outside every scene.")
     contradicted = sum(window.contradicted for _, window in windows)
@@ -476,4 +481,4 @@ def _notes(
         notes.append(
             f"Polygons of different classes overlap on {contradicted} pixels of {drawn.source}: left unlabelled."
         )
-    return tuple(dict.fromkeys([*notes, *(note for sown in made for note in sown.cube.notes)]))
+    return tuple(dict.fromkeys([*notes, *(note for grid in made for note in grid.cube.notes)]))

@@ -24,7 +24,7 @@ from geoseg.core.request import Dates
 from geoseg.core.scene import Scene
 from geoseg.core.vectors import VectorRole, read_polygon_file, reproject
 from geoseg.datasets.cubes import common_bands, image_of, lazy, middle_of
-from geoseg.datasets.pair import LabelledSet, Pair, Place
+from geoseg.datasets.pair import Georeference, LabelledSet, Pair
 from geoseg.errors import BadLabelsError, BadOptionError, UnknownNameError
 from geoseg.readers import Cube
 from geoseg.simulate import Region, region, regions
@@ -282,7 +282,7 @@ def _chip(  # noqa: PLR0917
         split="",
         image=image_of(cube, geobox),
         mask=truth_of(scene, moment, geobox),
-        place=Place(str(geobox.crs), geobox.affine),
+        place=Georeference(str(geobox.crs), geobox.affine),
         gsd_m=abs(float(geobox.resolution.x)),
         time=scene.time,
         latlon=middle_of(geobox),

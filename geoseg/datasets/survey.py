@@ -12,7 +12,7 @@ from geoseg.errors import NotTrainableError
 
 
 @dataclass(frozen=True)
-class Survey:
+class LabelCounts:
     """Pixels of each class in each pair.
 
     Attributes:
@@ -52,7 +52,7 @@ class Survey:
             )
 
 
-def survey(labelled: LabelledSet) -> Survey:
+def survey(labelled: LabelledSet) -> LabelCounts:
     """Count the labels; every mask is read once, one after the other.
 
     Raises:
@@ -63,6 +63,6 @@ def survey(labelled: LabelledSet) -> Survey:
     for row, pair in zip(counts, labelled.pairs, strict=True):
         mask = pair.mask.compute(scheduler="synchronous")
         row[:] = np.bincount(mask.ravel() + 1, minlength=counts.shape[1])
-    return Survey(
+    return LabelCounts(
         labelled.name, labelled.classes, tuple(pair.id for pair in labelled.pairs), counts[:, 1:], counts[:, 0]
     )

@@ -16,7 +16,7 @@ from geoseg.catalog.datasets import DatasetRecord, dataset
 from geoseg.core.atomic import atomic_folder
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.cubes import image_of
-from geoseg.datasets.pair import Place
+from geoseg.datasets.pair import Georeference
 from geoseg.datasets.simulated import SOURCE, World, cube_of, make, starts, truth_of
 from geoseg.errors import UnknownNameError
 from geoseg.readers import Cube
@@ -49,7 +49,7 @@ class Chip:
 
     images: Mapping[str, NDArray[np.float32]]
     mask: NDArray[np.int16]
-    place: Place
+    place: Georeference
 
 
 def write_stand_in(
@@ -189,7 +189,7 @@ def _chips(
     for row, column in sorted(telling):
         geobox, mask = windows[row, column], labels[row, column]
         images = {s: image_of(cube, geobox).compute(scheduler="synchronous") for s, cube in cubes.items()}
-        yield row, column, Chip(images, mask, Place(str(geobox.crs), geobox.affine))
+        yield row, column, Chip(images, mask, Georeference(str(geobox.crs), geobox.affine))
 
 
 def _stretched(image: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -206,7 +206,7 @@ def _stretched(image: NDArray[np.float32]) -> NDArray[np.uint16]:
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, pixels: NDArray[Any], place: Place, nodata: float | None = None) -> None:
+def _write(path: Path, pixels: NDArray[Any], place: Georeference, nodata: float | None = None) -> None:
     import rasterio
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from geoseg.core.progress import Progress, Report, silent
-from geoseg.datasets.pair import LabelledSet, Pair, Place
+from geoseg.datasets.pair import Georeference, LabelledSet, Pair
 from geoseg.errors import BadOptionError, NotTrainableError
 from geoseg.training.crops import held
-from geoseg.training.shots import draw
+from geoseg.training.split import draw
 
 TRAIN, VALIDATION, TEST = ("", "train"), "val", "test"
 ID_FIELD = "id:"
@@ -123,7 +123,7 @@ def cropped(data: LabelledSet, side: int) -> LabelledSet:
 
     def square(pair: Pair, row: int, column: int) -> Pair:
         rows, columns = slice(row, row + side), slice(column, column + side)
-        place = pair.place and Place(pair.place.crs, pair.place.transform @ Affine.translation(column, row))
+        place = pair.place and Georeference(pair.place.crs, pair.place.transform @ Affine.translation(column, row))
         identity = f"{pair.id}_y{row}_x{column}"
         return replace(
             pair, id=identity, image=pair.image[:, rows, columns], mask=pair.mask[rows, columns], place=place

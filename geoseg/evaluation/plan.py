@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from geoseg.catalog.records import Record, facts_folder, record_text, safe_yaml
 from geoseg.errors import BadOptionError
 from geoseg.training.plan import merged
-from geoseg.training.sources import Source
+from geoseg.training.sources import TrainingSource
 
 Protocol = Literal["split", "loro", "fewshot"]
 Mode = Literal["", "frozen", "lora", "full"]
@@ -41,7 +41,7 @@ class Contender(Record):
 
     model: str | None = None
     bands: tuple[str, ...] | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[TrainingSource, ...] = ()
     sensor: str | None = None
     recipe: dict[str, Any] = {}
 
@@ -66,7 +66,7 @@ class EvaluationPlan(Record):
     """
 
     extends: str | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[TrainingSource, ...] = ()
     bands: tuple[str, ...] | None = None
     sensor: str | None = None
     crop_px: int | None = Field(default=None, ge=16)

@@ -53,7 +53,7 @@ from geoseg.models.network import resolve_device
 from geoseg.products.run_record import installed_versions
 from geoseg.training.crops import held
 from geoseg.training.finetune import RUN, finetune
-from geoseg.training.fingerprint import Started
+from geoseg.training.run_state import RunFingerprint
 
 RESULT, TRAINED = "result.json", "trained.json"
 
@@ -313,7 +313,7 @@ def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
         if event.step != "labels":  # they are held in memory by now
             report(replace(event, note=f"{entry.label}: {fold.name}; {event.note}".removesuffix("; ")))
 
-    resume = Started.read(task.folder / RUN) is not None
+    resume = RunFingerprint.read(task.folder / RUN) is not None
     try:
         done = finetune(
             fold.training, recipe, task.folder, resume=resume, overwrite=not resume, device=device, report=told

@@ -14,7 +14,7 @@ SMALLEST_SHARE, LARGEST_SHARE = 0.1, 0.5
 """Side of a hidden rectangle, of the chip's side."""
 
 
-def augmented(pixels: Tensor, mask: Tensor, how: Augmentation, random: torch.Generator) -> tuple[Tensor, Tensor]:
+def augment_batch(pixels: Tensor, mask: Tensor, how: Augmentation, random: torch.Generator) -> tuple[Tensor, Tensor]:
     """A batch, varied; inputs are not changed.
 
     Args:

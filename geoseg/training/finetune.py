@@ -1,15 +1,18 @@
-"""From labelled images and a recipe to a bundle that maps."""
+"""Train a network on labelled images, from a recipe or a whole plan, and write it as a bundle."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from geoseg.catalog.cards import CARD, ModelCard
+from geoseg.core.lock import run_lock
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import OutputExistsError
@@ -17,23 +20,24 @@ from geoseg.models.bundle import save_bundle
 from geoseg.models.create import resolve_model
 from geoseg.models.network import resolve_device
 from geoseg.training.crops import LabelMap
-from geoseg.training.fingerprint import Started
 from geoseg.training.groups import freeze
-from geoseg.training.lock import alone_in, is_first_process
-from geoseg.training.loop import Kept, Loop
+from geoseg.training.loop import Loop
 from geoseg.training.lora import add_adapters, merge_adapters
-from geoseg.training.provenance import filled_in
+from geoseg.training.plan import TrainingPlan, recipe_of
+from geoseg.training.plan import merged as laid_over
 from geoseg.training.recipe import Recipe
-from geoseg.training.split import split_off
+from geoseg.training.report import TrainResult, collapse_warning, complete_card, map_command
+from geoseg.training.run_state import RunFingerprint, is_first_process
+from geoseg.training.sources import gather
+from geoseg.training.split import draw, split_train_val
 from geoseg.training.start import starting_point
-from geoseg.training.train_score import doubt
 
 RUN = "training"
 """Folder of a run inside its bundle's: logs, and while it lasts its checkpoints and what it was started with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class FinetuneResult:
     """What a run came to.
 
     Attributes:
@@ -71,7 +75,7 @@ def finetune(
     devices: int = 1,
     limits: tuple[str, ...] = (),
     report: Report = silent,
-) -> Trained:
+) -> FinetuneResult:
     """Train a network, and leave it as a bundle in ``out``.
 
     Args:
@@ -97,19 +101,20 @@ def finetune(
     out, device = Path(out), str(resolve_device(device))
     resolve_model(recipe.model)  # an unknown model is refused before every label is read
     recipe = recipe.for_unit(data.unit)
-    halves = split_off(data, recipe, validation)
-    labels = LabelMap.of(halves.training, report)
-    started = Started.of(halves, recipe, labels, devices)
+    split = split_train_val(data, recipe, validation)
+    labels = LabelMap.of(split.training, report)
+    started = RunFingerprint.of(split, recipe, labels, devices)
     _check_out(out, started, resume=resume, overwrite=overwrite)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        module, card = starting_point(recipe, halves.training, out.resolve().name)
+        module, card = starting_point(recipe, split.training, out.resolve().name)
         _limit(module, recipe)
         sizes = [each.numel() for each in module.parameters()]
         learning = [each.numel() for each in module.parameters() if each.requires_grad]
         own_px = card.chip_px if card.family == "foundation" else None
-        loop = Loop(halves, labels, recipe, out / RUN, device, devices, own_px)
-        with alone_in(out / RUN):
+        loop = Loop(split, labels, recipe, out / RUN, device, devices, own_px)
+        # of several devices' processes, the first one holds the folder for all
+        with run_lock(out) if is_first_process() else nullcontext():
             if overwrite and is_first_process():
                 loop.forget()
             started.write(out / RUN)
@@ -117,25 +122,25 @@ def finetune(
             merge_adapters(module)
             card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})
             card = save_bundle(
-                out, module, filled_in(card, recipe=recipe, halves=halves, labels=labels, started=started, kept=kept)
+                out, module, complete_card(card, recipe=recipe, split=split, labels=labels, started=started, kept=kept)
             )
             loop.clean()
     report(Progress("train", loop.steps, loop.steps, "steps"))
-    return Trained(
+    return FinetuneResult(
         folder=out,
         card=card,
         seconds=kept.seconds,
         history=kept.history,
         parameters=sum(sizes),
         trainable=sum(learning),
-        notes=(*_doubts(kept), *halves.notes),
-        learned_from=data.counted(len(halves.training.pairs)),
+        notes=(*_doubts(kept), *split.notes),
+        learned_from=data.counted(len(split.training.pairs)),
     )
 
 
-def _doubts(kept: Kept) -> Iterator[str]:
+def _doubts(kept: TrainResult) -> Iterator[str]:
     """What speaks against the weights."""
-    if found := doubt(kept.on_training):
+    if found := collapse_warning(kept.on_training):
         yield found
     if kept.score == 0:
         yield "NOTHING IT WAS TO FIND was found on the validation, which it did not learn from."
@@ -149,13 +154,76 @@ def _limit(module: nn.Module, recipe: Recipe) -> None:
         freeze(module, recipe.freeze)
 
 
-def _check_out(out: Path, started: Started, *, resume: bool, overwrite: bool) -> None:
+def _check_out(out: Path, started: RunFingerprint, *, resume: bool, overwrite: bool) -> None:
     if not is_first_process():
         return  # another device's process of a run that has been checked
-    stopped = Started.read(out / RUN)
+    stopped = RunFingerprint.read(out / RUN)
     if resume:
-        started.check_same(stopped, out)
+        started.check_resumable(stopped, out)
     elif stopped is not None and not overwrite:
         raise OutputExistsError(f"{out} holds a run that was stopped. Add --resume to go on, or --overwrite.")
     elif (out / CARD).exists() and not overwrite:
         raise OutputExistsError(f"{out} holds a trained model. Choose another --out, or add --overwrite.")
+
+
+NOBODY_NAMED_ONE: dict[str, Any] = {"model": "unet", "options": {"base": 16}}
+"""What is trained where nobody names a network: two million parameters, which a CPU trains in minutes."""
+
+
+def run_plan(
+    plan: TrainingPlan,
+    over: dict[str, Any],
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    devices: int = 1,
+    cache: Path | None = None,
+    report: Report = silent,
+) -> FinetuneResult:
+    """Do what a plan says.
+
+    Args:
+        plan: What is learned from, and how.
+        over: Recipe's values that win over the plan's.
+        out: Folder of the bundle.
+        resume: Go on with the run that was stopped there.
+        overwrite: Replace what is there.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        devices: How many.
+        cache: Folder that keeps what was read. None: nothing is kept.
+        report: Told of every step.
+
+    Raises:
+        GeosegError: What stands in the way, in one sentence.
+    """
+    values = laid_over(plan.recipe, over)
+    data = _kept(gather(plan.sources, bands=plan.bands, sensor=plan.sensor), cache)
+    recipe = recipe_of(values if "model" in values else laid_over(NOBODY_NAMED_ONE, values))
+    validation = None
+    if plan.validation:
+        validation = _kept(gather(plan.validation, bands=data.bands, sensor=plan.sensor), cache)
+    if plan.shots:
+        data = draw(data.where(lambda pair: pair.split in ("", "train")), plan.shots, recipe.seed)
+    done = finetune(
+        data,
+        recipe,
+        out,
+        validation=validation,
+        resume=resume,
+        overwrite=overwrite,
+        device=device,
+        devices=devices,
+        limits=plan.limits,
+        report=report,
+    )
+    return replace(done, notes=(*done.notes, *data.notes), try_it=map_command(done.folder, data, plan.sources))
+
+
+def _kept(data: LabelledSet, cache: Path | None) -> LabelledSet:
+    if cache is None:
+        return data
+    from geoseg.datasets.cache import cached  # brings zarr
+
+    return cached(data, cache)

@@ -25,7 +25,7 @@ FIRST = re.compile(r"first:(\d+)$")
 
 
 def freeze(module: nn.Module, part: str) -> None:
-    """Let everything learn but ``part`` of the encoder; :func:`keep_frozen_still` keeps that in evaluation.
+    """Let everything learn but ``part`` of the encoder; :func:`eval_frozen_modules` keeps that in evaluation.
 
     Args:
         module: Any network of ours; the contracting path is the encoder of a U-Net.
@@ -46,7 +46,7 @@ def freeze(module: nn.Module, part: str) -> None:
         parameter.requires_grad_(parameter.requires_grad and identity in learning)
 
 
-def keep_frozen_still(module: nn.Module) -> None:
+def eval_frozen_modules(module: nn.Module) -> None:
     """Put every part in which nothing learns into evaluation: its dropout and batch statistics rest, too."""
     for part in module.modules():
         parameters = list(part.parameters())

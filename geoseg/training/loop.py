@@ -27,19 +27,17 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
 
-from geoseg.catalog.cards import ModelCard, OnTraining
+from geoseg.catalog.cards import ModelCard
 from geoseg.core.atomic import atomic_file, writing
 from geoseg.core.progress import Progress, Report
 from geoseg.errors import NotTrainableError, ResumeError
 from geoseg.training.crops import Chip, Crops, LabelMap, Tiles
-from geoseg.training.fingerprint import FILE as STARTED
-from geoseg.training.learner import SCORE, Learner
-from geoseg.training.lock import LOCK
-from geoseg.training.provenance import device_name
 from geoseg.training.recipe import Recipe
-from geoseg.training.split import Halves
+from geoseg.training.report import TrainResult, device_name, score_training_data
+from geoseg.training.run_state import FILE as STARTED
+from geoseg.training.segmentation_module import SCORE, SegmentationModule
+from geoseg.training.split import TrainValSplit
 from geoseg.training.start import gsd_of
-from geoseg.training.train_score import on_own_pixels
 
 BEST, LAST, LOGS = "best.ckpt", "last.ckpt", "logs"
 DEFAULT_CHIP_PX = 128
@@ -54,7 +52,7 @@ IRRELEVANT = (
 )
 
 
-class Rounds(pl.LightningDataModule):  # type: ignore[misc]
+class EpochDataModule(pl.LightningDataModule):  # type: ignore[misc]
     """Chips round by round: round ``n`` holds the same ones whether or not the run was stopped before.
 
     Args:
@@ -100,7 +98,7 @@ class Rounds(pl.LightningDataModule):  # type: ignore[misc]
         return DataLoader(torch.utils.data.Subset(self._tiles, list(mine)), batch_size=self._recipe.batch_size)
 
 
-class WholeFiles(TorchCheckpointIO):  # type: ignore[misc]
+class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]
     """Checkpoints that are there or not. Lightning's own pass through /tmp, and a copy from there may stop half-way."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -132,7 +130,7 @@ class WholeFiles(TorchCheckpointIO):  # type: ignore[misc]
         return loaded
 
 
-class Averaged(EMAWeightAveraging):  # type: ignore[misc]
+class ResumableEMA(EMAWeightAveraging):  # type: ignore[misc]
     """Averages weights, also for a run that was killed between its last step and its bundle."""
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -140,7 +138,7 @@ class Averaged(EMAWeightAveraging):  # type: ignore[misc]
         self.on_train_end(trainer, pl_module)
 
 
-class Patience(EarlyStopping):  # type: ignore[misc]
+class ResumableEarlyStopping(EarlyStopping):  # type: ignore[misc]
     """Stops where there is nothing to gain, also when the run was killed between that and its bundle."""
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -150,7 +148,7 @@ class Patience(EarlyStopping):  # type: ignore[misc]
 
 
 @dataclass
-class Told(Callback):  # type: ignore[misc]
+class ProgressCallback(Callback):  # type: ignore[misc]
     """Reports every step, and remembers what each round came to.
 
     Attributes:
@@ -216,27 +214,6 @@ class Told(Callback):  # type: ignore[misc]
         self.history, self.before = list(state["history"]), float(state["seconds"])
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The weights that a run ended with.
-
-    Attributes:
-        score: On the validation; None: there was none.
-        steps: Optimiser steps until then.
-        seconds: Wall time of the run, interruptions left out.
-        device: What computed.
-        history: Of each round: its last step, loss, and validation.
-        on_training: What they say of the pixels they were learned from.
-    """
-
-    score: float | None
-    steps: int
-    seconds: float
-    device: str
-    history: tuple[dict[str, float], ...]
-    on_training: OnTraining
-
-
 @dataclass(frozen=True)
 class Loop:
     """A run, set up.
@@ -251,7 +228,7 @@ class Loop:
         own_px: Side of the chips that the network is made for; None: any.
     """
 
-    halves: Halves
+    split: TrainValSplit
     labels: LabelMap
     recipe: Recipe
     folder: Path
@@ -264,11 +241,11 @@ class Loop:
         """Optimiser steps in all."""
         if self.recipe.steps is not None:
             return self.recipe.steps
-        squares = len(Tiles(self.halves.training, self._chip_px))
+        squares = len(Tiles(self.split.training, self._chip_px))
         a_step = self.recipe.batch_size * self.recipe.accumulate * self.devices
         return max(1, math.ceil(self.recipe.epochs * squares / a_step))
 
-    def run(self, module: nn.Module, card: ModelCard, *, resume: bool, report: Report) -> Kept:
+    def run(self, module: nn.Module, card: ModelCard, *, resume: bool, report: Report) -> TrainResult:
         """Train ``module`` in place, and leave the best weights in it.
 
         Raises:
@@ -276,24 +253,26 @@ class Loop:
             OutputNotWritableError: A checkpoint could not be written; the last good one is still there.
             NotTrainableError: The weights grew beyond all bounds.
         """
-        validation = self.halves.validation
-        told = Told(report, self.steps)
-        crops = Crops(self.halves.training, self.labels, self._chip_px, self.recipe.seed, self.recipe.wet_share, 0, 0)
-        rounds = Rounds(crops, Tiles(validation, self._chip_px) if validation else None, self.recipe, self.steps)
-        learner = Learner(module, card, self.recipe, self.steps, gsd_of(self.halves.training))
+        validation = self.split.validation
+        told = ProgressCallback(report, self.steps)
+        crops = Crops(self.split.training, self.labels, self._chip_px, self.recipe.seed, self.recipe.wet_share, 0, 0)
+        rounds = EpochDataModule(
+            crops, Tiles(validation, self._chip_px) if validation else None, self.recipe, self.steps
+        )
+        model = SegmentationModule(module, card, self.recipe, self.steps, gsd_of(self.split.training))
         last = self.folder / LAST
-        with quietly(), _stoppable(), writing(last):
+        with quiet_lightning(), _stoppable(), writing(last):
             trainer = self._trainer(told, validated=validation is not None)
             trainer.fit(
-                learner, datamodule=rounds, ckpt_path=last if resume and last.is_file() else None, weights_only=True
+                model, datamodule=rounds, ckpt_path=last if resume and last.is_file() else None, weights_only=True
             )
         if trainer.global_rank != 0:
             raise SystemExit(0)  # another device's process: the first one writes the bundle
-        return self._best(learner, trainer, told)
+        return self._best(model, trainer, told)
 
     def clean(self) -> None:
         """Keep nothing but the logs of a run that is done."""
-        for name in (LAST, BEST, STARTED, LOCK):
+        for name in (LAST, BEST, STARTED):
             (self.folder / name).unlink(missing_ok=True)
 
     def forget(self) -> None:
@@ -306,27 +285,27 @@ class Loop:
 
     @property
     def _chip_px(self) -> int:
-        largest = max(max(pair.shape) for pair in self.halves.training.pairs)
+        largest = max(max(pair.shape) for pair in self.split.training.pairs)
         return self.recipe.chip_px or min(self.own_px or DEFAULT_CHIP_PX, largest)
 
-    def _best(self, learner: Learner, trainer: pl.Trainer, told: Told) -> Kept:
+    def _best(self, model: SegmentationModule, trainer: pl.Trainer, told: ProgressCallback) -> TrainResult:
         best, score, steps = self.folder / BEST, None, trainer.global_step
         if best.is_file():
             kept = torch.load(best, map_location="cpu", weights_only=True)
-            learner.load_state_dict(kept["state_dict"], strict=False)
+            model.load_state_dict(kept["state_dict"], strict=False)
             steps = int(kept["global_step"])
             score = max(line[SCORE] for line in told.history if SCORE in line)
-        learner.cpu()
-        if not all(bool(weights.isfinite().all()) for weights in learner.module.state_dict().values()):
+        model.cpu()
+        if not all(bool(weights.isfinite().all()) for weights in model.module.state_dict().values()):
             raise NotTrainableError(
                 f"After {steps} steps the weights are not finite any more: the learning rate of {self.recipe.lr:g} is "
                 "too high. Start anew with a lower one, as --set lr=1e-4 --overwrite."
             )
         seconds = told.seconds
-        own = on_own_pixels(learner, Tiles(self.halves.training, self._chip_px), self.labels, self.device)
-        return Kept(score, steps, seconds, device_name(self.device), tuple(told.history), own)
+        own = score_training_data(model, Tiles(self.split.training, self._chip_px), self.labels, self.device)
+        return TrainResult(score, steps, seconds, device_name(self.device), tuple(told.history), own)
 
-    def _trainer(self, told: Told, *, validated: bool) -> pl.Trainer:
+    def _trainer(self, told: ProgressCallback, *, validated: bool) -> pl.Trainer:
         recipe, on_gpu = self.recipe, self.device.startswith("cuda")
         half = recipe.precision == "bf16" or (recipe.precision == "auto" and on_gpu)
         callbacks: list[Any] = [told, _kept(self.folder, LAST, None)]
@@ -334,9 +313,11 @@ class Loop:
             # the averaged weights stand in a whole checkpoint, and nowhere in one of weights only
             callbacks.append(_kept(self.folder, BEST, SCORE, weights_only=not recipe.ema))
             if recipe.patience:
-                callbacks.append(Patience(SCORE, mode="max", patience=recipe.patience, check_on_train_epoch_end=False))
+                callbacks.append(
+                    ResumableEarlyStopping(SCORE, mode="max", patience=recipe.patience, check_on_train_epoch_end=False)
+                )
         if recipe.ema:
-            callbacks.append(Averaged(decay=recipe.ema))
+            callbacks.append(ResumableEMA(decay=recipe.ema))
         logs = self.folder / LOGS
         part = f"part-{len(list(logs.glob('part-*'))) + 1}"  # a resumed run's logs lie beside those of its beginning
         return pl.Trainer(
@@ -351,7 +332,7 @@ class Loop:
             gradient_clip_val=recipe.clip or None,
             limit_val_batches=1.0 if validated else 0,
             callbacks=callbacks,
-            plugins=[WholeFiles()],
+            plugins=[AtomicCheckpointIO()],
             logger=[CSVLogger(logs, name="", version=part), TensorBoardLogger(logs, name="", version=part)],
             log_every_n_steps=1,
             reload_dataloaders_every_n_epochs=1,
@@ -396,7 +377,7 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Lightning without its advertisements; what it warns of stays, but for what cannot matter here."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
     levels = [each.level for each in loggers]

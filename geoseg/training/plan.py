@@ -11,10 +11,10 @@ from pydantic import Field, ValidationError
 from geoseg.catalog.records import Record, facts_folder, record_text, safe_yaml
 from geoseg.errors import BadOptionError
 from geoseg.training.recipe import Recipe
-from geoseg.training.sources import Source
+from geoseg.training.sources import TrainingSource
 
 
-class Plan(Record):
+class TrainingPlan(Record):
     """What ``geoseg finetune --config`` reads.
 
     Attributes:
@@ -27,8 +27,8 @@ class Plan(Record):
         limits: What the card will say of known failures.
     """
 
-    sources: tuple[Source, ...] = ()
-    validation: tuple[Source, ...] = ()
+    sources: tuple[TrainingSource, ...] = ()
+    validation: tuple[TrainingSource, ...] = ()
     bands: tuple[str, ...] | None = None
     sensor: str | None = None
     shots: int | None = Field(default=None, ge=1)
@@ -36,7 +36,7 @@ class Plan(Record):
     limits: tuple[str, ...] = ()
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> TrainingPlan:
     """A plan from its file; a name such as ``train/flood-s1`` is one of those that geoseg brings along.
 
     Raises:
@@ -45,7 +45,7 @@ def read_plan(path: Path) -> Plan:
     if path.name and not path.is_file() and (own := facts_folder("configs") / path.with_suffix(".yaml")).is_file():
         path = own
     try:
-        return Plan.model_validate(safe_yaml(record_text(path, BadOptionError)) or {})
+        return TrainingPlan.model_validate(safe_yaml(record_text(path, BadOptionError)) or {})
     except (OSError, UnicodeDecodeError) as error:
         raise BadOptionError(f"--config {path} cannot be read: {type(error).__name__}.") from None
     except yaml.YAMLError as error:
@@ -66,14 +66,14 @@ def recipe_of(values: dict[str, Any]) -> Recipe:
         raise BadOptionError(f"The recipe does not hold: {_first(error)}") from None
 
 
-def source_of(**values: Any) -> Source:
+def source_of(**values: Any) -> TrainingSource:
     """A source from plain values.
 
     Raises:
         BadOptionError: They do not go together.
     """
     try:
-        return Source.model_validate({key: value for key, value in values.items() if value is not None})
+        return TrainingSource.model_validate({key: value for key, value in values.items() if value is not None})
     except ValidationError as error:
         raise BadOptionError(f"These data cannot be: {_first(error)}") from None
 

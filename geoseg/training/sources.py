@@ -18,7 +18,7 @@ SIMULATED = "simulated-"
 """``simulated-s1`` is the embedded simulator's imagery of that sensor."""
 
 
-class Source(Record):
+class TrainingSource(Record):
     """One origin of labelled images.
 
     Attributes:
@@ -61,7 +61,7 @@ class Source(Record):
     weight: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Source:
+    def _one_origin(self) -> TrainingSource:
         if self.resolution_m is not None and self.labels is None:
             raise ValueError("resolution is of labels on scenes: the images of a data set keep their own pixels")
         if (self.data is None) == (self.labels is None):
@@ -71,7 +71,9 @@ class Source(Record):
         return self
 
 
-def gather(sources: Sequence[Source], *, bands: Sequence[str] | None = None, sensor: str | None = None) -> LabelledSet:
+def gather(
+    sources: Sequence[TrainingSource], *, bands: Sequence[str] | None = None, sensor: str | None = None
+) -> LabelledSet:
     """All sources as one set.
 
     Args:
@@ -110,7 +112,7 @@ def gather(sources: Sequence[Source], *, bands: Sequence[str] | None = None, sen
     )
 
 
-def _opened(source: Source, bands: Sequence[str] | None) -> LabelledSet:
+def _opened(source: TrainingSource, bands: Sequence[str] | None) -> LabelledSet:
     found = _origin(source, source.bands or bands)
     every = {pair.id for pair in found.pairs[:: source.every]}
 
@@ -134,7 +136,7 @@ def _opened(source: Source, bands: Sequence[str] | None) -> LabelledSet:
     return kept.with_bands(source.bands) if source.bands else kept
 
 
-def _origin(source: Source, bands: Sequence[str] | None) -> LabelledSet:
+def _origin(source: TrainingSource, bands: Sequence[str] | None) -> LabelledSet:
     if source.labels is not None:
         from geoseg.datasets.scenes import labelled_scenes  # brings all that reading scenes needs
 

@@ -1,12 +1,12 @@
-"""What of a labelled set is learned from, and what chooses among the weights."""
+"""Choose what is trained on: a few images by chance, and a split into training and validation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geoseg.datasets.pair import UNLABELLED, LabelledSet
+from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
 from geoseg.errors import BandMismatchError, NotTrainableError
 from geoseg.training.crops import held
 from geoseg.training.recipe import Recipe
@@ -19,7 +19,7 @@ CHOOSES = "val"
 
 
 @dataclass(frozen=True)
-class Halves:
+class TrainValSplit:
     """A set, divided.
 
     Attributes:
@@ -33,7 +33,7 @@ class Halves:
     notes: tuple[str, ...] = ()
 
 
-def split_off(data: LabelledSet, recipe: Recipe, validation: LabelledSet | None = None) -> Halves:
+def split_train_val(data: LabelledSet, recipe: Recipe, validation: LabelledSet | None = None) -> TrainValSplit:
     """Divide a set: by its own splits where it has them, else by region, else by image.
 
     Args:
@@ -64,7 +64,7 @@ def split_off(data: LabelledSet, recipe: Recipe, validation: LabelledSet | None 
     elif not _has_every_class(chosen):
         notes.append("The validation lacks a class, so that it could choose nothing: the last weights are kept.")
         chosen = None
-    return Halves(learned, chosen, tuple(notes))
+    return TrainValSplit(learned, chosen, tuple(notes))
 
 
 def _divided(data: LabelledSet, recipe: Recipe) -> tuple[LabelledSet, LabelledSet | None]:
@@ -98,3 +98,41 @@ def _has_every_class(data: LabelledSet) -> bool:
         if len(seen) == len(data.classes):
             return True
     return False
+
+
+TRIES = 1000
+
+
+def draw(data: LabelledSet, shots: int, seed: int) -> LabelledSet:
+    """So many images by chance, all classes among them: a draw that lacks one is drawn again.
+
+    Images without a pixel that is both labelled and observed teach nothing and are not drawn.
+
+    Args:
+        data: What is drawn from.
+        shots: How many images.
+        seed: Of the chance.
+
+    Raises:
+        NotTrainableError: There are fewer images, or no draw holds every class.
+    """
+    every = [_classes(pair) for pair in data.pairs]
+    data = replace(data, pairs=tuple(pair for pair, found in zip(data.pairs, every, strict=True) if found))
+    classes = [found for found in every if found]
+    if shots > len(data.pairs):
+        raise NotTrainableError(
+            f"{shots} shots were asked for, and {data.name} holds {data.counted(len(data.pairs))} with a pixel that is "
+            "both labelled and observed."
+        )
+    random = np.random.default_rng((seed, shots))
+    for _ in range(TRIES):
+        chosen = set(random.permutation(len(data.pairs))[:shots].tolist())
+        if len(set().union(*(classes[index] for index in chosen))) == len(data.classes):
+            return replace(data, pairs=tuple(data.pairs[index] for index in sorted(chosen)))
+    raise NotTrainableError(f"No {data.counted(shots)} of {data.name} hold every class ({', '.join(data.classes)}).")
+
+
+def _classes(pair: Pair) -> set[int]:
+    """Classes that are labelled where the image was observed."""
+    image, mask = held.read(pair)
+    return {int(each) for each in np.unique(mask[np.isfinite(image).all(axis=0)]) if each >= 0}

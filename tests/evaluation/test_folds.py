@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.catalog.target import WATER
-from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair, Place
+from geoseg.datasets.pair import UNLABELLED, Georeference, LabelledSet, Pair
 from geoseg.errors import BadOptionError, NotTrainableError
 from geoseg.evaluation.folds import (
     by_split,
@@ -27,7 +27,7 @@ from geoseg.evaluation.folds import (
 def pair(name: str, region: str, split: str = "", mask: np.ndarray | None = None) -> Pair:
     label = np.tile(np.array([0, 1], np.int16), (4, 2)) if mask is None else mask
     image = da.zeros((1, *label.shape), dtype=np.float32)
-    place = Place("EPSG:32632", Affine(10, 0, 500_000, 0, -10, 5_300_000))
+    place = Georeference("EPSG:32632", Affine(10, 0, 500_000, 0, -10, 5_300_000))
     return Pair(name, region, split, image, da.from_array(label, name=False), place)
 
 

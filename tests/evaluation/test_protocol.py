@@ -17,7 +17,7 @@ from sklearn.metrics import confusion_matrix
 from geoseg.core.area import Area
 from geoseg.core.progress import silent
 from geoseg.core.request import Dates
-from geoseg.datasets.pair import Pair, Place
+from geoseg.datasets.pair import Georeference, Pair
 from geoseg.evaluation.held_out import file_stem, read_mask, write_held_out
 from geoseg.evaluation.predicting import plan_of, predict_pair
 from geoseg.evaluation.records import read_fold
@@ -49,7 +49,7 @@ def seen(tmp_path_factory) -> tuple[Cube, Pair]:
     everywhere, day = Area.from_bbox("-180,-85,180,85"), Dates.parse("2018-09-21")
     scenes = list(find_scenes(everywhere, day, "s1", str(folder / "catalogue")).scenes)
     cube = Cube.of(scenes, grid, ("vv", "vh"), instant=scenes[0].time)
-    place = Place("EPSG:32632", grid.affine)
+    place = Georeference("EPSG:32632", grid.affine)
     arrays = da.from_array(image, name=False), da.from_array(label, name=False)
     return cube, Pair("lake", "r", "", *arrays, place, 10.0, scenes[0].time, (47.0, 9.0))
 

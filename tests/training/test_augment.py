@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.training.augment import augmented
+from geoseg.training.augment import augment_batch
 from geoseg.training.recipe import Augmentation
 
 ALL = Augmentation(zoom=0.5, gain=0.1, offset=1.0, noise=0.5, hide=0.5)
@@ -39,7 +39,7 @@ def test_nothing_unobserved_becomes_a_number_and_nothing_unlabelled_a_label(how,
     pixels, mask = batch(side)
     pixels[0] = torch.nan
     mask[1] = -1
-    seen, said = augmented(pixels, mask, how, chance(seed))
+    seen, said = augment_batch(pixels, mask, how, chance(seed))
     assert seen.shape == pixels.shape and said.shape == mask.shape
     assert seen.dtype == torch.float32 and said.dtype == torch.int64
     assert seen[0].isnan().all() and (said[1] == -1).all()
@@ -51,7 +51,7 @@ def test_a_pixel_beside_an_unobserved_one_is_not_half_of_it(seed):
     """Values are -20 where seen: were a NaN counted as 0 or left out unevenly, others would come up."""
     pixels = torch.full((2, 1, 24, 24), -20.0)
     pixels[:, :, 5:9, 11:20] = torch.nan
-    seen, _ = augmented(pixels, torch.zeros(2, 24, 24, dtype=torch.int64), MOVES, chance(seed))
+    seen, _ = augment_batch(pixels, torch.zeros(2, 24, 24, dtype=torch.int64), MOVES, chance(seed))
     assert seen.isnan().any()
     assert torch.allclose(seen[~seen.isnan()], torch.tensor(-20.0), atol=1e-3)
 
@@ -62,9 +62,9 @@ def test_image_and_label_move_together(seed, side):
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
     pixels = torch.from_numpy(np.stack([rows, columns]))[None].repeat(2, 1, 1, 1)
     place = torch.from_numpy(rows * side + columns).long()[None].repeat(2, 1, 1)
-    turned, label = augmented(pixels, place, Augmentation(), chance(seed))
+    turned, label = augment_batch(pixels, place, Augmentation(), chance(seed))
     assert torch.equal(turned[:, 0] * side + turned[:, 1], label.float())
-    moved, label = augmented(pixels, place, MOVES, chance(seed))
+    moved, label = augment_batch(pixels, place, MOVES, chance(seed))
     both = ~moved.isnan().any(dim=1) & (label >= 0)
     # what a zoom shrinks is averaged over a footprint that the image's edge cuts off
     inner = both & (moved.amin(dim=1) > 2) & (moved.amax(dim=1) < side - 3)
@@ -75,12 +75,12 @@ def test_image_and_label_move_together(seed, side):
 
 def test_the_frame_of_a_smaller_image_is_neither_observed_nor_labelled():
     for seed in range(30):
-        seen, said = augmented(*(batch()[0], torch.ones(3, 32, 32).long()), MOVES, chance(seed))
+        seen, said = augment_batch(*(batch()[0], torch.ones(3, 32, 32).long()), MOVES, chance(seed))
         assert torch.equal(seen.isnan().any(dim=1), said == -1)
 
 
 def test_the_same_chance_gives_the_same_chips():
-    one, other, third = (augmented(*batch(), ALL, chance(seed)) for seed in (4, 4, 5))
+    one, other, third = (augment_batch(*batch(), ALL, chance(seed)) for seed in (4, 4, 5))
     assert torch.equal(one[0].nan_to_num(), other[0].nan_to_num()) and torch.equal(one[1], other[1])
     assert not torch.equal(one[0].nan_to_num(), third[0].nan_to_num())
 
@@ -88,13 +88,13 @@ def test_the_same_chance_gives_the_same_chips():
 def test_what_is_given_is_not_changed():
     pixels, mask = batch()
     kept = pixels.clone(), mask.clone()
-    augmented(pixels, mask, ALL, chance(0))
+    augment_batch(pixels, mask, ALL, chance(0))
     assert torch.equal(pixels, kept[0]) and torch.equal(mask, kept[1])
 
 
 def test_all_eight_symmetries_come_up():
     ramp = torch.arange(16.0).reshape(1, 1, 4, 4).repeat(200, 1, 1, 1)
-    turned, _ = augmented(ramp, ramp[:, 0].long(), Augmentation(), chance(0))
+    turned, _ = augment_batch(ramp, ramp[:, 0].long(), Augmentation(), chance(0))
     assert len({tuple(each.flatten().tolist()) for each in turned}) == 8
 
 
@@ -109,7 +109,7 @@ def test_all_eight_symmetries_come_up():
 def test_values_shift_by_as_much_as_was_asked_for(how, low, high, spread):
     pixels = torch.empty(256, 2, 8, 8).uniform_(low, high, generator=chance(1))
     still = how.model_copy(update={"turns": False})
-    seen, _ = augmented(pixels, torch.zeros(256, 8, 8).long(), still, chance(2))
+    seen, _ = augment_batch(pixels, torch.zeros(256, 8, 8).long(), still, chance(2))
     assert spread[0] < float((seen - pixels).std()) < spread[1]
     assert float((seen - pixels).mean().abs()) < 0.15 * spread[1]
     assert seen.isfinite().all()
@@ -117,7 +117,7 @@ def test_values_shift_by_as_much_as_was_asked_for(how, low, high, spread):
 
 def test_a_hidden_rectangle_is_in_the_asked_share_of_chips():
     pixels, mask = torch.zeros(400, 2, 20, 20), torch.zeros(400, 20, 20).long()
-    seen, said = augmented(pixels, mask, Augmentation(hide=0.25), chance(0))
+    seen, said = augment_batch(pixels, mask, Augmentation(hide=0.25), chance(0))
     hidden = seen.isnan().any(dim=1).flatten(1)
     assert hidden.any(dim=1).float().mean() == pytest.approx(0.25, abs=0.06)
     assert torch.equal(seen[:, 0].isnan(), seen[:, 1].isnan()) and (said == 0).all()

@@ -20,10 +20,9 @@ from geoseg.errors import (
     WeightsMissingError,
 )
 from geoseg.models.create import load_model
-from geoseg.training.finetune import finetune
-from geoseg.training.plan import Plan
-from geoseg.training.run import run_plan
-from geoseg.training.sources import Source
+from geoseg.training.finetune import finetune, run_plan
+from geoseg.training.plan import TrainingPlan
+from geoseg.training.sources import TrainingSource
 from tests.support.little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of, write_folder
 
 
@@ -160,9 +159,11 @@ def test_the_card_says_what_happened(tmp_path):
 
 def test_a_plan_gathers_draws_and_trains(tmp_path):
     folder = write_folder(tmp_path / "data", 6)
-    source = Source(data=str(folder), sensor="s1", unit="dB", bands=("vv", "vh"))
+    source = TrainingSource(data=str(folder), sensor="s1", unit="dB", bands=("vv", "vh"))
     small = {"model": "unet", "options": {"base": 2}, "steps": 2, "batch_size": 2}
-    done = run_plan(Plan(sources=(source,), shots=3, recipe=small), {"seed": 1}, tmp_path / "m", cache=tmp_path / "c")
+    done = run_plan(
+        TrainingPlan(sources=(source,), shots=3, recipe=small), {"seed": 1}, tmp_path / "m", cache=tmp_path / "c"
+    )
     assert len(done.card.training.trained_on) == 3 and list((tmp_path / "c").iterdir())
     with pytest.raises(NotTrainableError, match="7 shots"):
-        run_plan(Plan(sources=(source,), shots=7, recipe=small), {}, tmp_path / "n")
+        run_plan(TrainingPlan(sources=(source,), shots=7, recipe=small), {}, tmp_path / "n")

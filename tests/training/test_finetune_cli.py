@@ -19,7 +19,7 @@ from shapely.geometry import shape
 
 from geoseg.catalog.cards import CARD, WEIGHTS
 from geoseg.cli.main import run
-from geoseg.training.loop import Told
+from geoseg.training.loop import ProgressCallback
 from tests.support.command import geoseg
 from tests.support.little_sets import same_weights, write_folder
 
@@ -67,7 +67,7 @@ def test_killed_and_resumed_it_comes_to_the_same_numbers(folder, tmp_path):
 
 def test_interrupted_it_says_how_to_go_on(folder, tmp_path, monkeypatch):
     words = ("finetune", "--data", folder, *PLAIN, *SMALL, "--steps", "6", "--out", tmp_path / "m")
-    told = Told.on_train_batch_end
+    told = ProgressCallback.on_train_batch_end
 
     def pressed(self, trainer, *more):
         told(self, trainer, *more)
@@ -75,7 +75,7 @@ def test_interrupted_it_says_how_to_go_on(folder, tmp_path, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Told, "on_train_batch_end", pressed)
+        patch.setattr(ProgressCallback, "on_train_batch_end", pressed)
         status, _, err = geoseg(*words)
     assert status == 130 and "the same command with --resume carries on" in err and "Traceback" not in err
     status, out, err = geoseg(*words, "--resume", "--json")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from geoseg.errors import BadOptionError
 from geoseg.models.registry import build
-from geoseg.training.groups import freeze, keep_frozen_still, layer_depths, parameter_groups
+from geoseg.training.groups import eval_frozen_modules, freeze, layer_depths, parameter_groups
 from geoseg.training.lora import add_adapters
 from geoseg.training.start import starting_point
 from tests.support.little_sets import little_set, recipe
@@ -112,7 +112,7 @@ def test_what_is_frozen_gets_no_gradient_and_its_statistics_rest(name, part):
     before = {key: value.clone() for key, value in module.state_dict().items()}
     optimiser = torch.optim.AdamW(parameter_groups(module, lr=0.1, weight_decay=0.1, layer_decay=1.0))
     module.train()
-    keep_frozen_still(module)
+    eval_frozen_modules(module)
     for _ in range(2):
         module(torch.randn(2, 2, 32, 32)).square().mean().backward()
         optimiser.step()
@@ -133,7 +133,7 @@ def test_a_transformer_whose_encoder_is_frozen_hands_gradients_to_its_decoder_al
     module, _ = starting_point(how, little_set(2), "x")
     freeze(module, "encoder")
     module.train()
-    keep_frozen_still(module)
+    eval_frozen_modules(module)
     module(torch.randn(1, 2, 32, 32)).sum().backward()
     assert not module.encoder.training
     assert all(each.grad is None for each in module.encoder.parameters())

@@ -20,9 +20,9 @@ from geoseg.models.create import load_model
 from geoseg.models.network import affine_of
 from geoseg.training.crops import Tiles
 from geoseg.training.finetune import finetune
-from geoseg.training.learner import SCORE, iou_of, rate_at
-from geoseg.training.loop import LAST, WholeFiles
+from geoseg.training.loop import LAST, AtomicCheckpointIO
 from geoseg.training.recipe import Augmentation
+from geoseg.training.segmentation_module import SCORE, iou_of, rate_at
 from tests.support.little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of
 
 QUICK = {"steps": 30, "round_steps": 3, "lr": 0.05, "warmup": 0.0, "batch_size": 4, "validation": 0.3}
@@ -168,7 +168,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
 
 def test_a_checkpoint_is_written_beside_the_one_that_is_there(tmp_path):
     """Not by way of another file system, from which it would have to be copied."""
-    WholeFiles().save_checkpoint({"a": 1}, tmp_path / "x.ckpt")
+    AtomicCheckpointIO().save_checkpoint({"a": 1}, tmp_path / "x.ckpt")
     (tmp_path / "x.ckpt").chmod(0o600)
     tmp_path.chmod(0o500)
     try:
@@ -176,10 +176,10 @@ def test_a_checkpoint_is_written_beside_the_one_that_is_there(tmp_path):
             tmp_path.chmod(0o700)
             (tmp_path / "file").write_text("")
             with pytest.raises(OutputNotWritableError):
-                WholeFiles().save_checkpoint({"a": 2}, tmp_path / "file" / "x.ckpt")
+                AtomicCheckpointIO().save_checkpoint({"a": 2}, tmp_path / "file" / "x.ckpt")
         else:
             with pytest.raises(OutputNotWritableError):
-                WholeFiles().save_checkpoint({"a": 2}, tmp_path / "x.ckpt")
+                AtomicCheckpointIO().save_checkpoint({"a": 2}, tmp_path / "x.ckpt")
     finally:
         tmp_path.chmod(0o700)
     assert torch.load(tmp_path / "x.ckpt", weights_only=True) == {"a": 1}

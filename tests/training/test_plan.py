@@ -9,7 +9,7 @@ import pytest
 from geoseg.errors import BadOptionError, BandMismatchError, NotTrainableError
 from geoseg.training.plan import merged, read_plan, recipe_of, settings, source_of
 from geoseg.training.recipe import Augmentation, Recipe
-from geoseg.training.sources import Source, gather
+from geoseg.training.sources import TrainingSource, gather
 from tests.support.little_sets import write_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,18 +75,18 @@ def test_polygons_want_scenes():
 
 def test_sources_are_chosen_from_and_put_together(data, tmp_path):
     folder = str(data / "sen1floods11")
-    some = Source(data=folder, regions=("Ghana", "Mekong", "Spain"), without_regions=("Spain",))
+    some = TrainingSource(data=folder, regions=("Ghana", "Mekong", "Spain"), without_regions=("Spain",))
     assert gather([some]).regions == ("Ghana", "Mekong")
-    both = gather([some, Source(data=folder, regions=("Spain",))], bands=["vh"])
+    both = gather([some, TrainingSource(data=folder, regions=("Spain",))], bands=["vh"])
     assert both.regions == ("Ghana", "Mekong", "Spain") and both.bands == ("vh",)
     assert len({each.id for each in both.pairs}) == len(both.pairs)
-    assert len(gather([Source(data=folder, every=3)]).pairs) == 4
+    assert len(gather([TrainingSource(data=folder, every=3)]).pairs) == 4
     with pytest.raises(NotTrainableError, match=r"Nothing is left.*Ghana"):
-        gather([Source(data=folder, regions=("Atlantis",))])
+        gather([TrainingSource(data=folder, regions=("Atlantis",))])
     with pytest.raises(BandMismatchError, match="holds no vv"):
-        gather([some, Source(data=str(data / "massachusetts"))])
+        gather([some, TrainingSource(data=str(data / "massachusetts"))])
     one, other = (
-        Source(data=str(write_folder(tmp_path / unit, 2)), sensor="s1", unit=unit, bands=("vv", "vh"))
+        TrainingSource(data=str(write_folder(tmp_path / unit, 2)), sensor="s1", unit=unit, bands=("vv", "vh"))
         for unit in ("dB", "unitless")
     )
     with pytest.raises(BadOptionError, match="cannot be learned together"):
@@ -97,6 +97,6 @@ def test_sources_are_chosen_from_and_put_together(data, tmp_path):
 
 def test_the_manual_names_every_key():
     manual = (ROOT / "docs" / "training.md").read_text("utf-8")
-    for record in (Recipe, Augmentation, Source):
+    for record in (Recipe, Augmentation, TrainingSource):
         for key in record.model_fields:
             assert f"`{key}`" in manual, f"{record.__name__}.{key}"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import NotTrainableError
-from geoseg.training.shots import draw
+from geoseg.training.split import draw
 from tests.support.little_sets import little_set, pair, scene, set_of
 
 MIXED = little_set(12, 16)

@@ -15,9 +15,9 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from geoseg.catalog.cards import ModelCard
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.models.network import ReadsAcquisition, affine_of
-from geoseg.training.augment import augmented
+from geoseg.training.augment import augment_batch
 from geoseg.training.crops import Chip
-from geoseg.training.groups import keep_frozen_still, parameter_groups
+from geoseg.training.groups import eval_frozen_modules, parameter_groups
 from geoseg.training.losses.build import build_loss
 from geoseg.training.losses.deep import deep_supervision
 from geoseg.training.recipe import Augmentation, Recipe
@@ -27,7 +27,7 @@ SCORE = "val_iou"
 """IoU over the validation's pixels: of class 1, or the mean of the classes but the first."""
 
 
-class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typed strictly
+class SegmentationModule(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typed strictly
     """A network that learns from chips in physical units.
 
     Args:
@@ -56,7 +56,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
         number += self.global_step * self.recipe.accumulate + index % self.recipe.accumulate
         torch.manual_seed(number % 2**63)  # dropout; the chips' own chance follows
         random = torch.Generator().manual_seed(number % 2**63)
-        pixels, mask = augmented(batch["image"], batch["mask"], self.augment, random)
+        pixels, mask = augment_batch(batch["image"], batch["mask"], self.augment, random)
         loss = self._loss(pixels, self._labelled(pixels, mask))
         self.log("loss", loss, prog_bar=False, on_step=True, on_epoch=False, batch_size=len(pixels))
         return loss
@@ -64,12 +64,12 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
     def validation_step(self, batch: Chip, index: int) -> None:
         """Count what is right and wrong."""
         del index
-        logits, mask = self.asked(batch)
+        logits, mask = self.forward_batch(batch)
         answer = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
         self.confusion.update(answer, mask)
         self.log("val_loss", self.loss(logits, mask), on_epoch=True, batch_size=len(mask), sync_dist=True)
 
-    def asked(self, batch: Chip) -> tuple[Tensor, Tensor]:
+    def forward_batch(self, batch: Chip) -> tuple[Tensor, Tensor]:
         """What the network makes of a batch, and what is labelled.
 
         Returns:
@@ -77,7 +77,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
             not labelled or not observed.
         """
         pixels = batch["image"]
-        return self._asked(pixels, self.module).float(), self._labelled(pixels, batch["mask"])
+        return self._forward(pixels, self.module).float(), self._labelled(pixels, batch["mask"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the score."""
@@ -86,7 +86,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
 
     def on_train_epoch_start(self) -> None:
         """What is frozen rests, however often Lightning says train."""
-        keep_frozen_still(self.module)
+        eval_frozen_modules(self.module)
 
     def configure_optimizers(self) -> Any:
         """AdamW in groups; a linear rise, then a cosine down to the floor."""
@@ -105,10 +105,10 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
     def _loss(self, pixels: Tensor, mask: Tensor) -> Tensor:
         target, confidence = self._softened(mask) if self.recipe.soft_edge_px else (mask, None)
         if self.recipe.side_weight and getattr(self.module, "side_heads", None):
-            logits = self._asked(pixels, cast("Callable[..., Any]", self.module.side_outputs))
+            logits = self._forward(pixels, cast("Callable[..., Any]", self.module.side_outputs))
             weights = [self.recipe.side_weight] * (len(logits) - 1) + [1.0]
             return deep_supervision(self.loss, logits, target, weights, pixel_weight=confidence)
-        loss: Tensor = self.loss(self._asked(pixels, self.module), target, confidence)
+        loss: Tensor = self.loss(self._forward(pixels, self.module), target, confidence)
         return loss
 
     def _softened(self, mask: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -120,7 +120,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]  # Lightning is not typ
         sure = [edge_confidence(each, classes=self.classes, width=width) for each in labels]
         return mask, torch.from_numpy(np.stack(sure)).to(mask.device)
 
-    def _asked(self, pixels: Tensor, ask: Callable[..., Any]) -> Any:
+    def _forward(self, pixels: Tensor, ask: Callable[..., Any]) -> Any:
         normalised = torch.addcmul(self.shift, pixels, self.factor).nan_to_num(nan=0.0)
         if isinstance(self.module, ReadsAcquisition):
             return ask(normalised, gsd_m=self.gsd_m, time=None, latlon=None)

@@ -13,9 +13,9 @@ from geoseg.datasets.pair import UNLABELLED
 from geoseg.models.bundle import load_bundle, save_bundle
 from geoseg.training.crops import LabelMap, Tiles
 from geoseg.training.finetune import finetune
-from geoseg.training.learner import Learner
+from geoseg.training.report import MOST, choose_squares, collapse_warning, score_training_data
+from geoseg.training.segmentation_module import SegmentationModule
 from geoseg.training.start import starting_point
-from geoseg.training.train_score import MOST, doubt, on_own_pixels, worth_a_look
 from tests.support.little_sets import little_set, pair, recipe, scene, set_of
 
 
@@ -32,8 +32,8 @@ class Darkness(nn.Module):
 
 def looked_at(data, more: float, chip_px: int = 32):
     _, card = starting_point(recipe(), data, "m")
-    learner = Learner(Darkness(more), card, recipe(), 1, None)
-    return on_own_pixels(learner, Tiles(data, chip_px), LabelMap.of(data), "cpu")
+    model = SegmentationModule(Darkness(more), card, recipe(), 1, None)
+    return score_training_data(model, Tiles(data, chip_px), LabelMap.of(data), "cpu")
 
 
 def test_every_labelled_and_observed_pixel_counts_once():
@@ -49,7 +49,7 @@ def test_every_labelled_and_observed_pixel_counts_once():
 
 def test_one_that_learned_is_not_doubted():
     found = looked_at(little_set(3), 0.0)
-    assert found.iou > 0.9 and found.says_only is None and doubt(found) is None
+    assert found.iou > 0.9 and found.predicts_single_class is None and collapse_warning(found) is None
 
 
 @pytest.mark.parametrize(("more", "said"), [(-50.0, "dry"), (50.0, "water")])
@@ -57,7 +57,11 @@ def test_one_class_everywhere_is_said_in_capitals(more, said):
     data = little_set(3)
     found = looked_at(data, more)
     water = sum(int(each.read()[1].sum()) for each in data.pairs)
-    assert found.says_only == said and f"SAYS {said.upper()} EVERYWHERE" in doubt(found) and "--steps" in doubt(found)
+    assert (
+        found.predicts_single_class == said
+        and f"SAYS {said.upper()} EVERYWHERE" in collapse_warning(found)
+        and "--steps" in collapse_warning(found)
+    )
     assert found.iou == pytest.approx(water / (3 * 32 * 32) if said == "water" else 0, abs=1e-3)
 
 
@@ -65,7 +69,7 @@ def test_next_to_nothing_is_not_called_success():
     data = little_set(3)
     upside_down = replace(data, pairs=tuple(pair(*_inverted(each), each.id) for each in data.pairs))
     found = looked_at(upside_down, 0.0)
-    assert found.says_only is None and "NEXT TO NOTHING" in doubt(found)
+    assert found.predicts_single_class is None and "NEXT TO NOTHING" in collapse_warning(found)
 
 
 def _inverted(each):
@@ -80,7 +84,7 @@ def test_a_lake_in_a_large_image_is_among_the_few_squares_that_are_looked_at():
     mask[600:604, 610:613], image[:, 600:604, 610:613] = 1, -20
     data = set_of(pair(image, mask))
     tiles, labels = Tiles(data, 32), LabelMap.of(data)
-    chosen = worth_a_look(tiles, labels)
+    chosen = choose_squares(tiles, labels)
     assert len(chosen) == len(set(chosen)) == MOST
     assert all(tiles[number]["mask"].max() >= 0 for number in chosen), "a square without a label tells nothing"
     assert any(tiles[number]["mask"].max() == 1 for number in chosen)
@@ -102,5 +106,5 @@ def test_a_network_that_says_dry_everywhere_does_not_look_like_a_success(tmp_pat
     assert load_bundle(done.folder).card == done.card
     again = recipe(**still | {"model": str(done.folder), "lr": 0.5, "steps": 30, "round_steps": 30, "warmup": 0})
     better = finetune(little_set(), again, tmp_path / "third")
-    assert better.card.training.on_training.says_only is None
+    assert better.card.training.on_training.predicts_single_class is None
     assert not any("everywhere" in limit for limit in better.card.limits), "what was true of the bundle before it"

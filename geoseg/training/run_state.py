@@ -1,9 +1,10 @@
-"""What a run was started with, so that only the same run goes on."""
+"""State of a run on disk: the fingerprint of what it was started with, so that only the same run resumes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from geoseg.errors import ResumeError
 from geoseg.models.create import resolve_model
 from geoseg.training.crops import LabelMap
 from geoseg.training.recipe import Recipe
-from geoseg.training.split import Halves
+from geoseg.training.split import TrainValSplit
 
 FILE = "started.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class RunFingerprint:
     """What a run was started with.
 
     Attributes:
@@ -37,10 +38,10 @@ class Started:
     devices: int
 
     @classmethod
-    def of(cls, halves: Halves, recipe: Recipe, labels: LabelMap, devices: int = 1) -> Started:
+    def of(cls, split: TrainValSplit, recipe: Recipe, labels: LabelMap, devices: int = 1) -> RunFingerprint:
         """What this run is started with."""
         model = resolve_model(recipe.model)
-        seen = json.dumps([_seen(halves.training), _seen(halves.validation)])
+        seen = json.dumps([_seen(split.training), _seen(split.validation)])
         digest = hashlib.sha256(seen.encode())
         for cells in labels.cells:
             digest.update(cells.tobytes())
@@ -48,7 +49,7 @@ class Started:
         return cls(recipe.model_dump(mode="json"), digest.hexdigest(), start, devices)
 
     @classmethod
-    def read(cls, folder: Path) -> Started | None:
+    def read(cls, folder: Path) -> RunFingerprint | None:
         """What the run that was stopped in a folder was started with; None: there is none."""
         try:
             return cls(**json.loads((folder / FILE).read_text("utf-8")))
@@ -66,7 +67,7 @@ class Started:
         with atomic_file(folder / FILE) as part:
             part.write_text(json.dumps(asdict(self), indent=1), "utf-8")
 
-    def check_same(self, stopped: Started | None, out: Path) -> None:
+    def check_resumable(self, stopped: RunFingerprint | None, out: Path) -> None:
         """Refuse to go on with another run.
 
         Raises:
@@ -97,3 +98,8 @@ def _seen(data: LabelledSet | None) -> list[Any]:
     if data is None:
         return []
     return [data.bands, data.classes, [(pair.id, pair.region, pair.weight, *pair.shape) for pair in data.pairs]]
+
+
+def is_first_process() -> bool:
+    """This is the process that a person started, and not one that it started for another device."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
