@@ -131,7 +131,7 @@ def test_power_is_not_taken_for_decibels(start, tmp_path, again):
 
 
 def test_complex_images_are_refused_by_name(tmp_path):
-    from geoseg.datasets.raster_file import look_at
+    from geoseg.datasets.raster_file import read_header
     from geoseg.errors import SceneUnreadableError
 
     path = tmp_path / "slc.tif"
@@ -139,7 +139,7 @@ def test_complex_images_are_refused_by_name(tmp_path):
     with rasterio.open(path, "w", driver="GTiff", dtype="complex64", count=1, height=4, width=4, **where) as file:
         file.write(torch.zeros(1, 4, 4, dtype=torch.complex64).numpy())
     with pytest.raises(SceneUnreadableError, match="complex64"):
-        look_at(path)
+        read_header(path)
 
 
 def test_a_polygon_beyond_the_earth_is_named(tmp_path):
