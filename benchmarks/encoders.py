@@ -3,7 +3,7 @@
     python tests/support/install_oracles.py
     python benchmarks/encoders.py                # every case, each in a process of its own
     python benchmarks/encoders.py clay-large     # one of them
-    python benchmarks/encoders.py --device cuda --batch 8     # where there is a GPU: CUDA graphs, and autocast for bf16
+    python benchmarks/encoders.py --device cuda --batch 8     # where there is a GPU: autocast for bf16
 
 Each round runs every variant once; the fastest round of each counts, and ratios are what to read: absolute times carry
 the noise of the machine. Weights are random (speed does not depend on them); the difference is from the published
@@ -46,18 +46,17 @@ def copies(
     make: Callable[[], nn.Module], chip: Tensor, run: Callable[[nn.Module], Run] = lambda it: it
 ) -> dict[str, Run]:
     """Our network, prepared for each backend; ``run`` picks what is timed of it."""
-    from geoseg.models.optimize.cuda_graph import Graphed
-    from geoseg.models.optimize.encoders import prepare_for_inference
-    from geoseg.models.optimize.wrapper import InBfloat16
+    from geoseg.models.optimize.base import AutocastBf16
+    from geoseg.models.optimize.encoders import optimize_encoder_network
 
     made: dict[str, Run] = {}
     for backend in ("exact", "bf16"):
         network = make()
-        done = prepare_for_inference(network, chip, backend="exact" if chip.is_cuda else backend)
+        done = optimize_encoder_network(network, chip, backend="exact" if chip.is_cuda else backend)
         print(f"  {backend}: {'; '.join(done.steps)}", *done.refused, file=sys.stderr)
         asked = run(network)
-        if chip.is_cuda:  # as geoseg.models.optimize.prepare does with a whole network
-            asked = Graphed(InBfloat16(asked) if backend == "bf16" else asked)
+        if chip.is_cuda and backend == "bf16":  # as geoseg.models.optimize.prepare does with a whole network
+            asked = AutocastBf16(asked)
         made[f"geoseg {backend}"] = asked
     return made
 

@@ -66,16 +66,10 @@ class ChipPredictor:
         return window, self._predictor.probability(pixels[None])[0]
 
     def _by_batch(self, chips: Iterable[Chip]) -> Iterator[Answer]:
-        windows: deque[tuple[Window, ...]] = deque()
-
-        def batches() -> Iterator[NDArray[np.float32]]:
-            waiting = iter(chips)
-            while batch := list(islice(waiting, self._batch_size)):
-                windows.append(tuple(window for window, _ in batch))
-                yield np.stack([pixels for _, pixels in batch])
-
-        for probability in self._predictor.probabilities(batches(), self._batch_size):
-            yield from zip(windows.popleft(), probability, strict=True)
+        waiting = iter(chips)
+        while batch := list(islice(waiting, self._batch_size)):
+            probability = self._predictor.probability(np.stack([pixels for _, pixels in batch]))
+            yield from zip((window for window, _ in batch), probability, strict=True)
 
 
 def _ordered_results(waiting: deque[Future[Answer]]) -> Iterator[Answer]:

@@ -24,6 +24,7 @@ from geoseg.core.atomic import atomic_file
 from geoseg.errors import BadOptionError, ModelError
 from geoseg.models.create import load_model
 from geoseg.models.network import NetworkModel
+from geoseg.models.normalize import normalize
 
 Format = Literal["onnx", "torchscript", "pt2"]
 CLOSE = 1e-4
@@ -73,12 +74,13 @@ class InPhysicalUnits(nn.Module):
             pixels: float32 (batch, band, y, x), physical units, NaN where not observed.
 
         Returns:
-            float32 (batch, class, y, x), 0..1; of a single class its own probability. Also where nothing was observed:
-            whoever runs the file knows where that is.
+            float32 (batch, class, y, x), 0..1; of a single class its own probability. NaN where a band of the pixel
+            is NaN or infinite.
         """
-        normalised = (self.shift + pixels * self.factor).nan_to_num(nan=0.0, posinf=torch.nan, neginf=torch.nan)
+        normalised, valid = normalize(pixels, (self.shift, self.factor))
         logits: Tensor = self.network(normalised).float()
-        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+        probability = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+        return probability.masked_fill(~valid[:, None], torch.nan)
 
 
 def export_model(
@@ -207,7 +209,7 @@ _WRITERS: dict[str, Callable[[nn.Module, Tensor, Path, dict[str, str]], Run]] = 
 
 def _difference(module: nn.Module, run: Run, chips: Tensor) -> float:
     with torch.inference_mode():
-        return float((run(chips) - module(chips)).abs().max())
+        return float((run(chips) - module(chips)).nan_to_num(nan=0.0).abs().max())
 
 
 def _probe(card: ModelCard) -> Tensor:

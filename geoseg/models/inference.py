@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
@@ -29,6 +27,9 @@ Precision = Literal["32", "bf16"]
 
 STRIP_PX = 2**16
 """Pixels whose probability is computed at a time, within the processor's cache."""
+
+MODELS_KEPT = 4
+"""Models that a process holds at once."""
 
 PROBE_PX = 64
 """Side of the chip on which a network made faster is compared with the plain one."""
@@ -52,16 +53,10 @@ def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
     import torch  # here, and not above: models that compute with numpy map without it
 
     with torch.inference_mode():
-        return probability_of(model.logits(chips), chips.pixels)
-
-
-def probability_of(logits: Tensor, pixels: Tensor) -> Tensor:
-    """What :func:`water_probability` gives, of logits (batch, class, y, x) and of the pixels on the same device."""
-    import torch
-
-    probability = logits[:, 0].sigmoid_() if logits.shape[1] == 1 else 1.0 - logits.softmax(dim=1)[:, 0]
-    for band in pixels.unbind(1):
-        probability.masked_fill_(band.isnan(), torch.nan)
+        logits = model.logits(chips)
+        probability = logits[:, 0].sigmoid_() if logits.shape[1] == 1 else 1.0 - logits.softmax(dim=1)[:, 0]
+        for band in chips.pixels.unbind(1):
+            probability.masked_fill_(band.isnan(), torch.nan)
     return probability
 
 
@@ -189,31 +184,6 @@ class Predictor:
         ).numpy()
         return probability
 
-    def probabilities(self, batches: Iterable[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
-        """What :meth:`probability` gives of each batch, for a network: the next one travels while one computes.
-
-        Args:
-            batches: float32 (n, band, y, x), n up to ``size``.
-            size: Chips that go through the network at once, where a batch has fewer too.
-        """
-        import torch
-
-        from geoseg.models.optimize.double_buffer import Lanes
-
-        model = cast("NetworkModel", self.load())
-
-        def ask(pixels: Tensor) -> Tensor:
-            with torch.inference_mode():
-                return probability_of(model.logits_there(self._chips(pixels)), pixels)
-
-        def checked() -> Iterator[NDArray[np.float32]]:
-            for batch in batches:
-                check_pixels(batch, model.card)
-                yield batch
-
-        for shape, group in groupby(checked(), key=lambda batch: batch.shape[1:]):
-            yield from Lanes(ask, (size, *shape), model.device).answers(group)
-
     def _chips(self, pixels: Tensor) -> Chips:
         return Chips(pixels, self.card.bands, gsd_m=self.gsd_m, time=self.time, latlon=self.latlon)
 
@@ -221,26 +191,22 @@ class Predictor:
 class _Models:
     """The models of this process, the latest few: a worker that lives long meets many maps."""
 
-    KEPT = 4
-
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._loaded: OrderedDict[Predictor, SegmentationModel] = OrderedDict()
+        self._loaded: LRUCache[Predictor, SegmentationModel] = LRUCache(maxsize=MODELS_KEPT)
 
     def get(self, predictor: Predictor) -> SegmentationModel:
         key = replace(predictor, gsd_m=None, time=None, latlon=None)  # of the scene, not of the model
         with self._lock:
-            if key not in self._loaded:
-                self._loaded[key] = self._load(predictor)
-            self._loaded.move_to_end(key)
-            while len(self._loaded) > self.KEPT:
-                self._loaded.popitem(last=False)
-            return self._loaded[key]
+            model = self._loaded.get(key)
+            if model is None:
+                model = self._loaded[key] = self._load(predictor)
+            return model
 
     def _load(self, predictor: Predictor) -> SegmentationModel:
         if predictor.scene_statistics is not None:
             model = self.get(replace(predictor, scene_statistics=None))
-            assert isinstance(model, SceneAdaptive)  # nothing else is ever surveyed
+            assert isinstance(model, SceneAdaptive)  # nothing else has a threshold from the scene
             return model.with_threshold(predictor.scene_statistics)
         model = load_model(predictor.model, device=predictor.device)
         if predictor.prune is not None:
@@ -268,17 +234,14 @@ def _prune(model: SegmentationModel, level: int) -> None:
 
 
 def _prepare(model: NetworkModel, precision: Precision) -> None:
-    """Make a network faster in the same way wherever it runs; on a GPU, replayed as a CUDA graph."""
+    """Make a network faster in the same way wherever it runs."""
     import torch
 
-    from geoseg.models.optimize.cuda_graph import Graphed
-    from geoseg.models.optimize.prepare import prepare_alike
-    from geoseg.models.optimize.wrapper import InBfloat16
+    from geoseg.models.optimize.base import AutocastBf16
+    from geoseg.models.optimize.prepare import optimize_deterministic
 
     side = min(model.card.chip_px or PROBE_PX, PROBE_PX)
     probe = torch.randn((1, len(model.card.bands), side, side), generator=torch.Generator().manual_seed(0))
-    model.module = prepare_alike(model.module, probe.to(model.device))
+    model.module = optimize_deterministic(model.module, probe.to(model.device))
     if precision == "bf16":
-        model.module = InBfloat16(model.module)
-    if model.device.type == "cuda":
-        model.module = Graphed(model.module)
+        model.module = AutocastBf16(model.module)

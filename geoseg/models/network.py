@@ -1,4 +1,4 @@
-"""A network with its card: normalises what it is given, fills what was not observed, and asks the module."""
+"""A network with its card: normalise chips, run the module, and give logits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from geoseg.catalog.cards import BandStatistics, ModelCard
+from geoseg.catalog.cards import ModelCard
 from geoseg.errors import BadOptionError
 from geoseg.models.input_checks import check_chips
+from geoseg.models.normalize import affine_of, normalize
 from geoseg.models.protocol import Chips
 
 
@@ -39,33 +40,23 @@ class NetworkModel:
         self.card = card
         self.device = resolve_device(device)
         self.module = module.to(self.device).eval()
-        self._shift, self._factor = (each.to(self.device) for each in affine_of(card))
+        shift, factor = affine_of(card)
+        self.affine = shift.to(self.device), factor.to(self.device)
 
     def logits(self, chips: Chips) -> Tensor:
-        """See :class:`geoseg.models.protocol.SegmentationModel`; on the CPU, wherever the network computes."""
+        """See :class:`geoseg.models.protocol.SegmentationModel`; on the CPU, NaN where a pixel is not valid."""
         check_chips(chips, self.card)
-        return self.logits_there(chips).cpu()
+        normalised, valid = normalize(self._on_device(chips.pixels), self.affine)
+        logits = self._forward(normalised, chips).float()
+        return logits.masked_fill(~valid[:, None], torch.nan).cpu()
 
-    def logits_there(self, chips: Chips) -> Tensor:
-        """The same, where the network computes, of chips that were checked."""
-        return self._asked(chips, self.normalised(chips.pixels.to(self.device))).float()
+    def _on_device(self, pixels: Tensor) -> Tensor:
+        """Move pixels to the device; from page-locked memory the copy to a GPU does not wait."""
+        if self.device.type != "cuda":
+            return pixels.to(self.device)
+        return pixels.pin_memory().to(self.device, non_blocking=True)
 
-    @property
-    def affine(self) -> tuple[Tensor, Tensor]:
-        """Shift and factor, float32 (1, band, 1, 1): normalised = shift + pixel * factor."""
-        return self._shift, self._factor
-
-    def normalised(self, pixels: Tensor) -> Tensor:
-        """(pixel * scale - mean) / std per band, and 0, which is the band's mean, where not observed.
-
-        What is beyond float32 though it was observed is no mean either: it stays NaN, and the network gives no number
-        there; or infinite for a foundation encoder, which refuses it. A card's shift and factor are finite, so that a
-        NaN before this comes of a pixel that was not observed, and of nothing else.
-        """
-        beyond = torch.inf if isinstance(self.module, ReadsAcquisition) else torch.nan
-        return torch.addcmul(self._shift, pixels, self._factor).nan_to_num_(nan=0.0, posinf=beyond, neginf=beyond)
-
-    def _asked(self, chips: Chips, normalised: Tensor) -> Tensor:
+    def _forward(self, normalised: Tensor, chips: Chips) -> Tensor:
         if isinstance(self.module, ReadsAcquisition):
             time, latlon = (chips.time, chips.latlon) if self.card.acquisition else (None, None)
             logits: Tensor = self.module(normalised, gsd_m=chips.gsd_m, time=time, latlon=latlon)
@@ -91,12 +82,3 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if wanted.type == "cuda" and not torch.cuda.is_available():
         raise BadOptionError(f"--device {device} was asked for, and torch sees no GPU here. Use auto, or cpu.")
     return wanted
-
-
-def affine_of(card: ModelCard) -> tuple[Tensor, Tensor]:
-    """Shift and factor, float32 (1, band, 1, 1): normalised = shift + pixel * factor."""
-    plain = BandStatistics()
-    statistics = [card.normalisation.bands.get(band, plain) for band in card.bands]
-    shift = torch.tensor([-each.mean / each.std for each in statistics])
-    factor = torch.tensor([card.normalisation.scale / each.std for each in statistics])
-    return shift[None, :, None, None], factor[None, :, None, None]

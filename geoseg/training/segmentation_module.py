@@ -14,7 +14,8 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from geoseg.catalog.cards import ModelCard
 from geoseg.datasets.pair import UNLABELLED
-from geoseg.models.network import ReadsAcquisition, affine_of
+from geoseg.models.network import ReadsAcquisition
+from geoseg.models.normalize import affine_of, normalize
 from geoseg.training.augment import augment_batch
 from geoseg.training.crops import Chip
 from geoseg.training.groups import eval_frozen_modules, parameter_groups
@@ -99,8 +100,8 @@ class SegmentationModule(pl.LightningModule):  # type: ignore[misc]  # Lightning
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _labelled(self, pixels: Tensor, mask: Tensor) -> Tensor:
-        """Labels without those of pixels that were not observed."""
-        return mask.masked_fill(pixels.isnan().any(dim=1), UNLABELLED)
+        """Labels without those of pixels that are not valid."""
+        return mask.masked_fill(~normalize(pixels, (self.shift, self.factor))[1], UNLABELLED)
 
     def _loss(self, pixels: Tensor, mask: Tensor) -> Tensor:
         target, confidence = self._softened(mask) if self.recipe.soft_edge_px else (mask, None)
@@ -121,7 +122,7 @@ class SegmentationModule(pl.LightningModule):  # type: ignore[misc]  # Lightning
         return mask, torch.from_numpy(np.stack(sure)).to(mask.device)
 
     def _forward(self, pixels: Tensor, ask: Callable[..., Any]) -> Any:
-        normalised = torch.addcmul(self.shift, pixels, self.factor).nan_to_num(nan=0.0)
+        normalised, _ = normalize(pixels, (self.shift, self.factor))
         if isinstance(self.module, ReadsAcquisition):
             return ask(normalised, gsd_m=self.gsd_m, time=None, latlon=None)
         return ask(normalised)

@@ -13,7 +13,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from geoseg.catalog.cards import CARD, WEIGHTS, Architecture, BandStatistics, ModelCard, Normalisation
+from geoseg.catalog.cards import CARD, WEIGHTS, Architecture
 from geoseg.cli.main import run
 from geoseg.errors import (
     BandMismatchError,
@@ -31,27 +31,7 @@ from geoseg.models.inference import Predictor, water_probability
 from geoseg.models.network import NetworkModel
 from geoseg.models.protocol import Chips, SegmentationModel
 from geoseg.models.registry import build, build_baseline
-
-BANDS = ("green", "nir", "swir16")
-
-
-def small_card(**changes: object) -> ModelCard:
-    fields = {
-        "name": "small",
-        "title": "A small U-Net for tests",
-        "family": "cnn",
-        "architecture": Architecture(name="unet", options={"base": 4}),
-        "sensors": ("s2",),
-        "bands": BANDS,
-        "unit": "reflectance",
-        "normalisation": Normalisation(
-            scale=10000,
-            bands={band: BandStatistics(mean=1000 + 500 * i, std=400 + 100 * i) for i, band in enumerate(BANDS)},
-        ),
-        "chip_px": 64,
-        "overlap_px": 16,
-    }
-    return ModelCard.model_validate(fields | changes)
+from tests.support.bundles import BANDS, small_card
 
 
 @pytest.fixture
@@ -103,12 +83,13 @@ def test_a_bundle_is_replaced_whole(bundle):
 def test_what_was_not_observed_counts_as_the_mean_inside_and_is_not_observed_outside(bundle):
     model, shown = load_bundle(bundle), chips(1, 3, 48, 48)
     shown.pixels[0, 1, :, 24:] = torch.nan
-    assert model.logits(shown).isfinite().all()
-    probability = water_probability(model, shown)
-    assert torch.equal(probability.isnan(), shown.pixels.isnan().any(dim=1))
+    hidden = shown.pixels.isnan().any(dim=1)
+    assert torch.equal(model.logits(shown).isnan()[:, 0], hidden)
+    assert torch.equal(water_probability(model, shown).isnan(), hidden)
     filled = shown.pixels.clone()
     filled[0, 1, :, 24:] = 0.15  # the band's mean: 1500 / 10000
-    assert torch.allclose(model.logits(shown), model.logits(Chips(filled, BANDS)), atol=1e-5)
+    expected = model.logits(Chips(filled, BANDS)).masked_fill(hidden[:, None], torch.nan)
+    assert torch.allclose(model.logits(shown), expected, atol=1e-5, equal_nan=True)
 
 
 def test_several_classes_give_the_probability_of_anything_but_the_first(tmp_path):
@@ -356,7 +337,7 @@ def test_a_file_where_the_folder_should_be_is_refused(tmp_path, module):
 
 
 def test_a_network_without_weights_says_where_they_come_from():
-    with pytest.raises(WeightsMissingError, match="trained from scratch"):
+    with pytest.raises(WeightsMissingError, match="geoseg finetune --model unet"):
         load_model("unet")
 
 

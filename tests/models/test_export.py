@@ -17,6 +17,7 @@ from geoseg.models.export import export_model
 from geoseg.models.inference import water_probability
 from geoseg.models.protocol import Chips
 from geoseg.models.registry import build
+from tests.support.bundles import opened
 
 CARD = ModelCard(
     name="radar",
@@ -61,19 +62,6 @@ def test_every_format_gives_torchs_answer_on_real_chips_for_any_number_of_them(b
     assert torch.allclose(got[seen], expected[seen], atol=1e-4)
     assert opened(format_, done.path, real_chips[:1]).shape == (1, 1, 128, 128)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [done.path.name]
-
-
-def opened(format_: str, path, chips: torch.Tensor) -> torch.Tensor:
-    """As another program would: without geoseg."""
-    if format_ == "onnx":
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: chips.numpy()})[0])
-    with torch.inference_mode():
-        if format_ == "torchscript":
-            return torch.jit.load(path)(chips)
-        return torch.export.load(path).module()(chips)
 
 
 def test_a_nest_with_several_classes_exports_to_onnx(tmp_path):

@@ -90,7 +90,8 @@ def test_verify_says_how_many_tensors_matched_and_fails_on_damage(capsys, bundle
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("otsu", "no weights"), ("unet", "trained"), ("dofa-base", "geoseg models fetch dofa-base")]
+    ("name", "said"),
+    [("otsu", "no weights"), ("unet", "geoseg finetune --model unet"), ("dofa-base", "geoseg models fetch dofa-base")],
 )
 def test_verify_of_what_is_not_here_says_where_it_comes_from(capsys, name, said):
     assert run(["models", "verify", name]) == 1

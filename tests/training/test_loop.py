@@ -17,7 +17,7 @@ from geoseg.core.progress import Progress
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import NotTrainableError, OutputNotWritableError, ResumeError
 from geoseg.models.create import load_model
-from geoseg.models.network import affine_of
+from geoseg.models.normalize import affine_of
 from geoseg.training.crops import Tiles
 from geoseg.training.finetune import finetune
 from geoseg.training.loop import LAST, AtomicCheckpointIO

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
 Made = TypeVar("Made")
@@ -23,7 +23,7 @@ class Memo:
     def __init__(self, size: int = 8) -> None:
         self.size = size
         self._lock = threading.Lock()
-        self._made: OrderedDict[Hashable, Any] = OrderedDict()
+        self._made: LRUCache[Hashable, Any] = LRUCache(maxsize=size)
 
     def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What ``make`` returned for ``key`` before, or returns now."""
@@ -34,9 +34,6 @@ class Memo:
         with self._lock:
             if full not in self._made:
                 self._made[full] = make()
-                while len(self._made) > self.size:
-                    self._made.popitem(last=False)
-            self._made.move_to_end(full)
             made: Made = self._made[full]
         return made
 
@@ -53,11 +50,6 @@ class Memo:
 def being_traced() -> bool:
     """A graph is being written from this run: values cannot be looked at, and no tensor of it may be kept."""
     return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-
-
-def being_recorded(x: Tensor) -> bool:
-    """A CUDA graph is being recorded: values on the GPU cannot be looked at."""
-    return x.is_cuda and torch.cuda.is_current_stream_capturing()
 
 
 def state_of(weights: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:

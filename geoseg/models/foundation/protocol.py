@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from geoseg.errors import BandMismatchError, InputRangeError
 from geoseg.models.foundation.acquisition import Acquisition, LatLon, Times
-from geoseg.models.foundation.memo import being_recorded, being_traced
+from geoseg.models.foundation.memo import being_traced
 from geoseg.models.foundation.padding import pad_to_cells
 
 NORMALISED_LIMIT = 50.0
@@ -169,7 +169,7 @@ class PatchEncoder(nn.Module, ABC):
                 f"{x.shape[1]} bands were given to an encoder that reads {self.channels}. "
                 "Give it the bands of its card, in that order."
             )
-        if x.is_meta or being_traced() or being_recorded(x):
+        if x.is_meta or being_traced():
             return  # no values to look at
         magnitude = float(x.detach().abs().mean())
         if math.isnan(magnitude):

@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,47 +16,23 @@ from torch import Tensor, nn
 from geoseg.models.foundation.decoders.network import SegmentationNetwork
 from geoseg.models.foundation.linears import Bf16Linear, Int8Linear, OneDnnLinear, onednn_works
 from geoseg.models.foundation.padding import pad_to_cells
+from geoseg.models.optimize.base import EXACT, WORTH_IT, Backend, OptimizationReport
 
 logger = logging.getLogger(__name__)
 
-Backend = Literal["exact", "bf16", "int8"]
-
-EXACT = 1e-5
-"""Largest difference from the plain network, relative to its largest logit, that is still called exact."""
-
 ROUNDS = 3
-WORTH_IT = 0.95
-"""A variant must take at most this part of the plain one's time, or it is not worth having."""
-
 SMALLEST_LINEAR = 64
 """Layers below it (the kernels' generator among others) cost nothing and keep their precision."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What was done to a network.
-
-    Attributes:
-        backend: As asked for.
-        steps: What was kept, in order.
-        refused: What was tried and taken back, and why.
-        difference: Largest difference from the plain network on the probe, relative to its largest logit.
-    """
-
-    backend: Backend
-    steps: tuple[str, ...]
-    refused: tuple[str, ...]
-    difference: float
-
-
-def prepare_for_inference(
+def optimize_encoder_network(
     network: SegmentationNetwork,
     probe: Tensor,
     *,
     gsd_m: float | None = None,
     backend: Backend = "exact",
-    clocked: bool = True,
-) -> Prepared:
+    benchmark: bool = True,
+) -> OptimizationReport:
     """Make a network faster, in place.
 
     ``exact`` keeps generated kernels and positions, folds normalisation and Clay's head into convolutions, and
@@ -70,7 +45,7 @@ def prepare_for_inference(
         probe: float32 (batch, band, y, x), normalised chips of the size and kind that will come.
         gsd_m: Their ground sampling in metres; None: the network's own.
         backend: See above.
-        clocked: Also take the steps whose worth is measured here and now.
+        benchmark: Also take the steps whose worth is measured here and now.
     """
     network.eval()
     with torch.inference_mode():
@@ -82,7 +57,7 @@ def prepare_for_inference(
             return float((network(probe, gsd_m=gsd_m) - plain).abs().max()) / scale
 
     steps, refused = [], []
-    for name, step in _exact_steps(network, probe, gsd_m, linears=backend == "exact", clocked=clocked):
+    for name, step in _exact_steps(network, probe, gsd_m, linears=backend == "exact", benchmark=benchmark):
         undo = step()
         if undo is None:
             continue
@@ -95,7 +70,7 @@ def prepare_for_inference(
         replacement = Bf16Linear if backend == "bf16" else Int8Linear
         _replace_linears(network.encoder, replacement)
         steps.append(f"{backend} linear layers in the encoder")
-    result = Prepared(backend, tuple(steps), tuple(refused), difference())
+    result = OptimizationReport(backend, tuple(steps), tuple(refused), difference())
     logger.info("prepared for inference (%s): %s", backend, "; ".join(steps))
     return result
 
@@ -104,15 +79,15 @@ Undo = Callable[[], None]
 
 
 def _exact_steps(
-    network: SegmentationNetwork, probe: Tensor, gsd_m: float | None, *, linears: bool, clocked: bool
+    network: SegmentationNetwork, probe: Tensor, gsd_m: float | None, *, linears: bool, benchmark: bool
 ) -> list[tuple[str, Callable[[], Undo | None]]]:
     steps: list[tuple[str, Callable[[], Undo | None]]] = [
         ("generated kernels kept", lambda: _keep_kernels(network)),
         ("normalisation and head folded", lambda: _fold(network)),
     ]
-    if clocked:
+    if benchmark:
         steps.append(("channels-last decoder", lambda: _channels_last(network, probe, gsd_m)))
-    if clocked and linears:
+    if benchmark and linears:
         steps.append(("oneDNN linear layers", lambda: _onednn(network, probe)))
     return steps
 

@@ -9,7 +9,7 @@ from torch import nn
 from geoseg.models.foundation.clay import Clay, ClaySize
 from geoseg.models.foundation.linears import Bf16Linear, Int8Linear, OneDnnLinear, onednn_works
 from geoseg.models.optimize import encoders as room
-from geoseg.models.optimize.encoders import prepare_for_inference
+from geoseg.models.optimize.encoders import optimize_encoder_network
 from tests.support.little_networks import small
 
 
@@ -41,7 +41,7 @@ def test_exact_is_exact_on_chips_it_was_not_prepared_with():
     with torch.no_grad():
         plain = [made(chip) for chip in chips]
     before = globals_of_torch()
-    done = prepare_for_inference(made, torch.randn(1, 4, 64, 64))
+    done = optimize_encoder_network(made, torch.randn(1, 4, 64, 64))
     assert globals_of_torch() == before
     assert done.refused == ()
     assert done.difference < 1e-5
@@ -58,7 +58,7 @@ def test_approximate_backends_say_how_far_off_they_are(backend, kind, bound):
     made, probe = network(), torch.randn(2, 4, 64, 64)
     with torch.no_grad():
         plain = made(probe)
-    done = prepare_for_inference(made, probe, backend=backend)
+    done = optimize_encoder_network(made, probe, backend=backend)
     assert any(isinstance(part, kind) for part in made.encoder.modules())
     with torch.no_grad():
         off = float((made(probe) - plain).abs().max() / plain.abs().max())
@@ -71,7 +71,7 @@ def test_a_network_that_is_told_its_resolution_is_prepared_with_it():
     made.gsd_m = None
     with torch.no_grad():
         plain = made(probe, gsd_m=3.0)
-    done = prepare_for_inference(made, probe, gsd_m=3.0)
+    done = optimize_encoder_network(made, probe, gsd_m=3.0)
     assert done.refused == ()
     with torch.no_grad():
         assert (made(probe, gsd_m=3.0) - plain).abs().max() < 1e-5 * plain.abs().max()
@@ -86,7 +86,7 @@ def test_a_step_that_is_not_exact_is_taken_back(monkeypatch):
     made, probe = network(), torch.randn(1, 4, 64, 64)
     with torch.no_grad():
         plain = made(probe)
-    done = prepare_for_inference(made, probe)
+    done = optimize_encoder_network(made, probe)
     assert [reason.split(":")[0] for reason in done.refused] == ["oneDNN linear layers"]
     with torch.no_grad():
         assert (made(probe) - plain).abs().max() < 1e-5 * plain.abs().max()
@@ -105,7 +105,7 @@ def test_a_wrong_fold_is_taken_back(monkeypatch):
             decoder.smoothers[0].conv.weight.mul_(1.1)
 
     monkeypatch.setattr(type(made.decoder), "fold", broken)
-    done = prepare_for_inference(made, probe)
+    done = optimize_encoder_network(made, probe)
     assert any("folded" in reason for reason in done.refused)
     with torch.no_grad():
         assert (made(probe) - plain).abs().max() < 1e-5 * plain.abs().max()

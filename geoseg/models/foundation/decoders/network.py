@@ -83,7 +83,7 @@ class SegmentationNetwork(nn.Module):
         """Logits.
 
         Args:
-            x: float32 (batch, band, y, x), normalised. NaN counts as 0, the mean of normalised pixels.
+            x: float32 (batch, band, y, x), normalised and finite.
             wavelengths_um: Centre of each band, micrometres.
             gsd_m: Ground sampling, metres.
             time: Acquisition; see :class:`geoseg.models.foundation.protocol.Encoder`.
@@ -92,7 +92,7 @@ class SegmentationNetwork(nn.Module):
         Returns:
             float32 (batch, class, y, x) at the size of ``x``.
         """
-        image = pad_to_cells(torch.nan_to_num(x, nan=0.0), self.encoder.patch, self.decoder.fewest_cells)
+        image = pad_to_cells(x, self.encoder.patch, self.decoder.fewest_cells)
         features = self.features(image, wavelengths_um=wavelengths_um, gsd_m=gsd_m, time=time, latlon=latlon)
         logits = self.decoder(features, image)
         if logits.shape[-2:] != image.shape[-2:]:
