@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from geoseg.errors import NotIngestibleError
+from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.plain import group_plain
 from geoseg.sources.local.planetscope import group_planet, is_planet, stray
 from geoseg.sources.local.product import Options, Product
@@ -93,10 +94,11 @@ def _no_place(picture: Path) -> str:
 
 
 def _grouped(files: list[Path], sensor: str) -> list[Source]:
-    if sensor == "s2":
+    products = layout(sensor).products
+    if products == "sentinel-2":
         scenes, rest = group_sentinel2(files)
         return [*scenes, *group_plain(rest, sensor)]
-    if sensor == "planetscope":
+    if products == "planet":
         named = [path for path in files if is_planet(path)]
         rest = [path for path in files if not is_planet(path)]
         return [*group_planet(named), *map(_stray, stray(named)), *group_plain(rest, sensor)]

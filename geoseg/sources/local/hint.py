@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.catalog.sensors import sensors
 from geoseg.errors import NotIngestibleError
 from geoseg.sources.local.naming import canonical
 from geoseg.sources.local.raster import RasterFile, look_at, sample
 
-RADAR = "s1"
 DECIBEL = (-60.0, -1.0)
 """Medians of backscatter in dB lie within; those of reflectance and of counts never do."""
 
@@ -41,11 +41,12 @@ def another_sensor(path: Path, said: str) -> str:
 
 
 def _negative(raster: RasterFile, said: str) -> str:
-    if said == RADAR or raster.integer or raster.count > 2:
+    if sensor_record(said).polarised or raster.integer or raster.count > 2:
         return ""
     values = sample(raster)
     values = values[np.isfinite(values)]
     middle = float(np.median(values)) if values.size else 0.0
     if not DECIBEL[0] < middle < DECIBEL[1]:
         return ""
-    return f"Half of its numbers are below {middle:.3g}, as backscatter in dB is: is it --sensor s1 --units db?"
+    radars = " or ".join(f"--sensor {name}" for name, record in sensors().items() if record.polarised)
+    return f"Half of its numbers are below {middle:.3g}, as backscatter in dB is: is it {radars} --units db?"

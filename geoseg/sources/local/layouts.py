@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 from pydantic import Field
 
@@ -20,6 +21,10 @@ class Layout(Record):
         fill: Digital number that the provider documents as "not observed"; None: none is documented.
         quantum: Reflectance of one digital number where a product stores reflectance as integers.
         masks: Bands of the provider's mask files, in file order, by the name of the asset.
+        products: Provider whose folders of files are recognised as products; None: files stand alone.
+        levels: The provider's words for the levels of reflectance.
+        only_at_top: Bands that atmospheric correction removes: a file that has one is at the top of the atmosphere.
+        colour_tags: The colour tags of a file may name its bands.
     """
 
     aliases: dict[str, str] = {}
@@ -28,6 +33,10 @@ class Layout(Record):
     fill: int | None = None
     quantum: float | None = Field(default=None, gt=0)
     masks: dict[str, tuple[str, ...]] = {}
+    products: Literal["sentinel-2", "planet"] | None = None
+    levels: dict[str, str] = {"surface": "SR", "toa": "TOA"}
+    only_at_top: tuple[str, ...] = ()
+    colour_tags: bool = False
 
     def order_of(self, count: int) -> tuple[str, ...] | None:
         """The documented order of a file with ``count`` bands, if there is one."""

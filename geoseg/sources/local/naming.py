@@ -63,7 +63,7 @@ def band_names(
     described = tuple(canonical(text, sensor) if text else None for text in raster.descriptions)
     chosen = _completed(given, raster) if given else described
     if None in chosen:
-        chosen = documented or (_coloured(raster) if sensor == "aerial" else None) or chosen
+        chosen = documented or (_coloured(raster) if layout(sensor).colour_tags else None) or chosen
     if None in chosen or len(chosen) != raster.count:
         raise NotIngestibleError(
             f"{raster.path} has {raster.count} bands and {_what_it_says(raster, given)}. Name them in "

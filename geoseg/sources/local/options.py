@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast, get_args
 
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import BadOptionError
+from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.naming import bands_given, time_given
 from geoseg.sources.local.product import Options, Units
 
@@ -40,12 +42,12 @@ def options_of(
         raise BadOptionError(f"--units is {', '.join(TYPED_UNITS[:-1])} or {TYPED_UNITS[-1]}, not {units!r}.")
     if level is not None and level not in TYPED_LEVELS:
         raise BadOptionError(f"--level is {', '.join(TYPED_LEVELS[:-1])} or {TYPED_LEVELS[-1]}, not {level!r}.")
-    if level in ("L1C", "L2A") and sensor != "s2":
+    levels: Mapping[str, str] = layout(sensor).levels
+    if level is not None and level not in levels and level not in levels.values():
         raise BadOptionError(f"--level {level} is a level of Sentinel-2: use surface or toa for {sensor}.")
     if level is not None and sensor_record(sensor).unit != "reflectance":
         raise BadOptionError(f"--level is about reflectance, which {sensor} does not hold: leave it out.")
     if s2_offset is not None and not -10000 <= s2_offset <= 10000:
         raise BadOptionError(f"--s2-offset is -1000 or 0, not {s2_offset}.")
-    named = {"toa": "L1C", "surface": "L2A"} if sensor == "s2" else {"toa": "TOA", "surface": "SR"}
-    level = named.get(level, level) if level else None
+    level = levels.get(level, level) if level else None
     return Options(sensor, time_given(date), cast("Units | None", units), bands_given(bands, sensor), s2_offset, level)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import RadiometryUnknownError
+from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.naming import ALPHA, acquired, band_names, item_id
 from geoseg.sources.local.product import BandOfFile, Conversion, FileOfProduct, Options, Product, Units
 from geoseg.sources.local.radiometry import check_pixels, decide
@@ -15,7 +17,6 @@ from geoseg.sources.local.raster import RasterFile, look_at, sample
 from geoseg.sources.local.validity import nodata_of
 
 POLARISATION = re.compile(r"^(?P<scene>.*?)[-_.]?(?P<band>vv|vh|hh|hv)$", re.IGNORECASE)
-CIRRUS = "cirrus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class PlainFiles:
     def _file(self, path: Path, options: Options) -> tuple[FileOfProduct, Units, tuple[str, ...]]:
         raster = look_at(path)
         units, conversion = decide(raster, options)
-        named = POLARISATION.match(path.stem) if options.sensor == "s1" and raster.count == 1 else None
+        named = POLARISATION.match(path.stem) if sensor_record(options.sensor).polarised and raster.count == 1 else None
         given = () if len(self.paths) > 1 else options.bands
         names = band_names(raster, options.sensor, given, (named["band"].lower(),) if named else None)
         nodata, notes = nodata_of(raster, options.sensor)
@@ -122,10 +123,9 @@ def _level(files: list[FileOfProduct], options: Options) -> str:
     """
     if _is_corrected(files[0].raster):
         return "SR"
-    if options.sensor != "s2":
-        return options.level or ""
-    with_cirrus = [file for file in files if any(band.name == CIRRUS for band in file.bands)]
-    if with_cirrus and options.level != "L1C":
+    only_at_top, at_top = layout(options.sensor).only_at_top, layout(options.sensor).levels["toa"]
+    with_cirrus = [file for file in files if any(band.name in only_at_top for band in file.bands)]
+    if with_cirrus and options.level != at_top:
         raise RadiometryUnknownError(
             f"{with_cirrus[0].raster.path} has the cirrus band B10: it is level 1C, top of the "
             "atmosphere, not surface reflectance. Take the L2A product, or accept it with --level L1C."
@@ -136,8 +136,9 @@ def _level(files: list[FileOfProduct], options: Options) -> str:
 def group_plain(paths: list[Path], sensor: str) -> list[PlainFiles]:
     """One acquisition a file; Sentinel-1 files whose names differ in the polarisation at their end are one."""
     groups: dict[tuple[Path, str], list[Path]] = {}
+    polarised = sensor_record(sensor).polarised
     for path in paths:
-        match = POLARISATION.match(path.stem) if sensor == "s1" else None
+        match = POLARISATION.match(path.stem) if polarised else None
         scene = (match["scene"] or path.parent.name) if match else path.stem
         groups.setdefault((path.parent, scene), []).append(path)
     return [PlainFiles(scene, tuple(sorted(members))) for (_, scene), members in groups.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,6 @@ from geoseg.sources.local.safe_xml import elements_of, read_xml, text_of
 from geoseg.sources.local.sidecar import Sidecar, find_sidecar
 from geoseg.sources.local.validity import nodata_of
 
-SENSOR = "planetscope"
 NAME = re.compile(
     r"^(?P<scene>(?P<day>\d{8})_(?P<clock>\d{6})(?:_\d{2})?_[0-9a-f]{4}|\d+_\d+_\d{4}-\d{2}-\d{2}_[0-9a-f]{4})"
     r"(?:_[13][AB])?_(?P<rest>.+)$",
@@ -63,12 +63,12 @@ class PlanetScene:
         sidecar = find_sidecar(path for path in companions if path.suffix == ".json")
         stated = (xml.time if xml else None) or (sidecar.time if sidecar else None) or self._time_in_name()
         time, notes = acquired(options.time, stated, self.image)
-        level, conversions = self._conversions(raster, xml, sidecar)
-        names = band_names(raster, SENSOR, options.bands, layout(SENSOR).order_of(raster.count))
-        nodata, assumed = nodata_of(raster, SENSOR)
+        level, conversions = self._conversions(raster, xml, sidecar, layout(options.sensor).quantum or 1.0)
+        names = band_names(raster, options.sensor, options.bands, layout(options.sensor).order_of(raster.count))
+        nodata, assumed = nodata_of(raster, options.sensor)
         image = data_file("data", raster, names, nodata, conversions)
-        check_pixels(raster, sample(raster), SENSOR, "dn", tuple(band.conversion for band in image.bands))
-        masks = _masks(self.image, raster, companions)
+        check_pixels(raster, sample(raster), options.sensor, "dn", tuple(band.conversion for band in image.bands))
+        masks = _masks(self.image, raster, companions, layout(options.sensor).masks)
         notes += assumed
         if not masks:
             notes += ("no UDM or UDM2 beside it: clouds are not hidden",)
@@ -76,7 +76,7 @@ class PlanetScene:
             notes += (f"not used: {', '.join(path.name for path in self.passed_over)}",)
         return Product(
             item_id(self.scene),
-            SENSOR,
+            options.sensor,
             time,
             "dn",
             (image, *masks),
@@ -95,10 +95,9 @@ class PlanetScene:
         ]
 
     def _conversions(
-        self, raster: RasterFile, xml: _Xml | None, sidecar: Sidecar | None
+        self, raster: RasterFile, xml: _Xml | None, sidecar: Sidecar | None, quantum: float
     ) -> tuple[str, tuple[Conversion, ...]]:
         rest = _rest(self.image)
-        quantum = layout(SENSOR).quantum or 1.0
         if "_sr" in rest or "toar" in rest:
             return ("SR" if "_sr" in rest else "TOA"), (Conversion(quantum, 0.0, "reflectance"),) * raster.count
         scales = (xml.coefficients if xml else None) or (sidecar.scales_of(self.image.name) if sidecar else None)
@@ -218,7 +217,9 @@ def _first(*values: float | None) -> float | None:
 # -- masks ----------------------------------------------------------------------------------------------------------
 
 
-def _masks(image: Path, raster: RasterFile, companions: list[Path]) -> tuple[FileOfProduct, ...]:
+def _masks(
+    image: Path, raster: RasterFile, companions: list[Path], bands: Mapping[str, tuple[str, ...]]
+) -> tuple[FileOfProduct, ...]:
     """The scene's UDM2 and UDM, the clipped ones for a clipped image.
 
     Raises:
@@ -233,12 +234,11 @@ def _masks(image: Path, raster: RasterFile, companions: list[Path]) -> tuple[Fil
         name = "udm2" if "udm2" in rest else "udm"
         if name not in found or ("_clip" in rest) == clipped:
             found[name] = path
-    return tuple(_mask(name, path, raster) for name, path in sorted(found.items()))
+    return tuple(_mask(path, raster, name, bands[name]) for name, path in sorted(found.items()))
 
 
-def _mask(name: str, path: Path, image: RasterFile) -> FileOfProduct:
+def _mask(path: Path, image: RasterFile, name: str, names: tuple[str, ...]) -> FileOfProduct:
     raster = look_at(path)
-    names = layout(SENSOR).masks[name]
     if raster.count != len(names):
         raise NotIngestibleError(
             f"{path} has {raster.count} bands where a {name.upper()} has {len(names)}. Fetch it again."

@@ -36,7 +36,7 @@ def check_units(options: Options) -> None:
         raise BadOptionError(
             f"--units {options.units} is nothing that {options.sensor} holds: say {' or '.join(possible)}."
         )
-    if options.s2_offset is not None and options.sensor != "s2":
+    if options.s2_offset is not None and sensor_record(options.sensor).baseline_offset is None:
         raise BadOptionError(f"--s2-offset belongs to --sensor s2, not {options.sensor}.")
     if options.s2_offset is not None and options.units == "reflectance":
         raise BadOptionError(
@@ -94,8 +94,8 @@ def _reflectance(raster: RasterFile, options: Options) -> tuple[Units, Conversio
         stored = raster.integer and not raster.rescaled
         return "reflectance", Conversion(quantum, 0.0, "reflectance") if stored else _own_scale(raster, "reflectance")
     if options.s2_offset is not None:
-        return "dn", sentinel2_conversion(options.s2_offset)
-    if options.sensor == "s2":
+        return "dn", sentinel2_conversion(options.s2_offset, quantum)
+    if sensor_record(options.sensor).baseline_offset is not None:
         raise RadiometryUnknownError(
             f"{raster.path} does not say its processing baseline, and from 04.00 on 1000 is added to the "
             "numbers. Say --s2-offset -1000 (baseline 04.00 or later), --s2-offset 0 (earlier), or "
@@ -108,10 +108,9 @@ def _reflectance(raster: RasterFile, options: Options) -> tuple[Units, Conversio
     )
 
 
-def sentinel2_conversion(offset: int, quantum: float | None = None) -> Conversion:
+def sentinel2_conversion(offset: int, quantum: float) -> Conversion:
     """Sentinel-2 reflectance = (DN + offset) * quantum (ESA, product specification document, level 2A)."""
-    step = quantum or layout("s2").quantum or 1.0
-    return Conversion(step, round(offset * step, 12), "reflectance")
+    return Conversion(quantum, round(offset * quantum, 12), "reflectance")
 
 
 def _own_scale(raster: RasterFile, unit: str) -> Conversion:

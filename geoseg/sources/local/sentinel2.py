@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+from geoseg.catalog.baseline import ProcessingBaseline
+from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import NotIngestibleError, RadiometryUnknownError
+from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.naming import acquired, band_names, canonical, instant, item_id
 from geoseg.sources.local.plain import data_file
 from geoseg.sources.local.product import BandOfFile, Conversion, FileOfProduct, Options, Product
@@ -18,21 +21,17 @@ from geoseg.sources.local.safe_xml import read_xml, text_of, texts_of
 from geoseg.sources.local.sidecar import Sidecar, find_sidecar
 from geoseg.sources.local.validity import nodata_of
 
-SENSOR = "s2"
 BAND_FILE = re.compile(
     r"^(?P<scene>.*?)(?:^|_)(?P<band>B(?:0?[1-9]|1[0-2]|8A)|SCL)(?:_(?P<metres>\d+)m)?$", re.IGNORECASE
 )
 """``B02``, ``T29RKH_20200219T112111_B02_10m``, ``S2A_..._L2A_SCL``: scene, band, resolution."""
 
 COMPANION = re.compile(r"(^|_)(AOT|WVP|TCI|PVI|MSK_\w+|CLDPRB|SNWPRB|visual|preview|thumbnail)(_\d+m)?$", re.IGNORECASE)
-PRODUCT_NAME = re.compile(r"S2[A-D]_MSI(?P<level>L1C|L2A)_(?P<time>\d{8}T\d{6})_N(?P<baseline>\d{4})_", re.IGNORECASE)
+PRODUCT_NAME = re.compile(r"S2[A-D]_MSI(?P<level>L1C|L2A)_(?P<time>\d{8}T\d{6})_N\d{4}_", re.IGNORECASE)
 """ESA's product names state level, sensing time and processing baseline."""
 
 ONLY_IN_L1C = "B10"
 """The cirrus band, which atmospheric correction removes."""
-
-OFFSET_SINCE = (4, 0)
-"""Processing baseline that began to add 1000 to the digital numbers (ESA, 25 January 2022)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Sentinel2Scene:
         data: list[FileOfProduct] = []
         masks: list[FileOfProduct] = []
         for band, path in self.files:
-            file, assumed = _mask(path) if band == "SCL" else _band(band, path, conversion)
+            file, assumed = _mask(path) if band == "SCL" else _band(band, path, options.sensor, conversion)
             (masks if band == "SCL" else data).append(file)
             notes += assumed
         if not masks:
@@ -80,7 +79,7 @@ class Sentinel2Scene:
             )
         return Product(
             item_id(facts.id or self.prefix or self.folder.stem),
-            SENSOR,
+            options.sensor,
             time,
             "reflectance" if options.units == "reflectance" else "dn",
             (*data, *masks),
@@ -213,8 +212,9 @@ def _facts_of_name(*names: str) -> _Facts:
     for name in names:
         if match := PRODUCT_NAME.search(name):
             time = datetime.strptime(match["time"].upper(), "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-            digits = match["baseline"]
-            return _Facts(time=time, level=match["level"].upper(), baseline=f"{digits[:2]}.{digits[2:]}")
+            return _Facts(
+                time=time, level=match["level"].upper(), baseline=str(ProcessingBaseline.of_name(match[0].upper()))
+            )
     return _Facts()
 
 
@@ -227,7 +227,8 @@ def _conversion(path: Path, facts: _Facts, options: Options) -> tuple[Conversion
     Raises:
         RadiometryUnknownError: Nothing decides it.
     """
-    stated = _stated_offset(path, facts)
+    quantum = facts.quantum or layout(options.sensor).quantum or 1.0
+    stated = _stated_offset(path, facts, options.sensor, quantum)
     given = 0 if options.units == "reflectance" else options.s2_offset
     offset = stated if given is None else given
     if offset is None:
@@ -238,24 +239,25 @@ def _conversion(path: Path, facts: _Facts, options: Options) -> tuple[Conversion
         )
     overruled = given is not None and stated is not None and given != stated
     notes = (f"offset {given} as you said; its metadata say {stated}",) if overruled else ()
-    return sentinel2_conversion(offset, facts.quantum), notes
+    return sentinel2_conversion(offset, quantum), notes
 
 
-def _stated_offset(path: Path, facts: _Facts) -> int | None:
+def _stated_offset(path: Path, facts: _Facts, sensor: str, quantum: float) -> int | None:
     if facts.offset is not None:
         return facts.offset
     if not facts.baseline:
         return None
-    try:
-        major, minor = (int(part) for part in facts.baseline.split("."))
-    except ValueError:
+    baseline = ProcessingBaseline.parse(facts.baseline)
+    if baseline is None:
         raise RadiometryUnknownError(
             f"{path} states processing baseline {facts.baseline!r}, which is none. Say --s2-offset -1000 or 0."
-        ) from None
-    if (major, minor) < OFFSET_SINCE or facts.applied:
+        )
+    rule = sensor_record(sensor).baseline_offset
+    offset = round(rule.of(baseline) / quantum) if rule else 0
+    if offset == 0 or facts.applied:
         return 0
     # Earth Search says "not applied" of scenes whose offset it has taken off: there the numbers could be either
-    return None if facts.applied is False else -1000
+    return None if facts.applied is False else offset
 
 
 def _checked_level(path: Path, stated: str, bands: set[str], options: Options) -> str:
@@ -268,15 +270,15 @@ def _checked_level(path: Path, stated: str, bands: set[str], options: Options) -
     return level
 
 
-def _band(band: str, path: Path, conversion: Conversion) -> tuple[FileOfProduct, tuple[str, ...]]:
+def _band(band: str, path: Path, sensor: str, conversion: Conversion) -> tuple[FileOfProduct, tuple[str, ...]]:
     raster = look_at(path)
-    name = canonical(band, SENSOR)
+    name = canonical(band, sensor)
     if raster.count != 1 or name is None:
         raise NotIngestibleError(f"{path} has {raster.count} bands where a band's own file has one.")
-    band_names(raster, SENSOR, (), (name,))  # refuses a description that says otherwise
-    nodata, notes = nodata_of(raster, SENSOR)
+    band_names(raster, sensor, (), (name,))  # refuses a description that says otherwise
+    nodata, notes = nodata_of(raster, sensor)
     file = data_file(name, raster, (name,), nodata, (conversion,))
-    check_pixels(raster, sample(raster), SENSOR, "dn", (conversion,))
+    check_pixels(raster, sample(raster), sensor, "dn", (conversion,))
     return file, notes
 
 
