@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from geoseg import __version__
 from geoseg.acquire import MapInputs, acquire
 from geoseg.core.clock import Clock
+from geoseg.core.lock import run_lock
 from geoseg.core.progress import Report, silent
 from geoseg.core.request import Request
 from geoseg.core.scene import Scene
@@ -133,20 +134,22 @@ def map_flood(
     Raises:
         GeosegError: What stands in the way, in one sentence; nothing half-written is left under a final name.
     """
-    compute, out, clock = compute or Compute(), Path(out), Clock()
-    check_out(out, overwrite=overwrite)
-    plan = resolve(request, report)
-    predictor = Predictor.of(plan.model, compute.device, prune=request.prune, precision=request.precision)
-    inputs = acquire(plan, report)
-    clock.lap("search")
-    with cleanup_on_error(out):
-        event, pre_event = infer(inputs, predictor, compute, out, report)
-        clock.lap("map")
-        data = classify(inputs, event, pre_event, Run(out, clock))
-        clock.lap("mask")
-        record = write_products(data, out, report)
-    WorkFolder.discard(out)
-    return MapResult(out, record, inputs.event.now)
+    compute, run = compute or Compute(), Run(Path(out), Clock())
+    check_out(run.out, overwrite=overwrite)
+    with run_lock(run.out):
+        check_out(run.out, overwrite=overwrite)  # another run may just have finished
+        plan = resolve(request, report)
+        predictor = Predictor.of(plan.model, compute.device, prune=request.prune, precision=request.precision)
+        inputs = acquire(plan, report)
+        run.clock.lap("search")
+        with cleanup_on_error(run.out):
+            event, pre_event = infer(inputs, predictor, compute, run.out, report)
+            run.clock.lap("map")
+            data = classify(inputs, event, pre_event, run)
+            run.clock.lap("mask")
+            record = write_products(data, run.out, report)
+        WorkFolder.discard(run.out)
+    return MapResult(run.out, record, inputs.event.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,15 +287,12 @@ def _check_read(imagery: ModelInput, failed: tuple[Failure, ...], source: ByteLa
 @contextmanager
 def cleanup_on_error(out: Path) -> Iterator[None]:
     """Delete the work folder after a permanent error; keep it after I/O or cluster errors, so that a rerun resumes."""
-    existed = out.exists()
     try:
         yield
     except (OutputError, EngineError):
         raise
     except GeosegError:
         WorkFolder.discard(out)
-        if not existed and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
         raise
 
 

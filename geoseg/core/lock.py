@@ -90,7 +90,7 @@ class Holder:
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder, which is made if missing, for the one process that writes into it.
+    """Hold a folder for the one process that writes into it; made if missing, removed again if nothing was written.
 
     The operating system lets go of a lock when its process dies. Where something else keeps it (a child that was
     left behind, a file system without locks), it is taken over once its process is known to be gone.
@@ -102,7 +102,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         OutputExistsError: Another process holds it; the message names its id, command and age.
         OutputNotWritableError: It cannot be written.
     """
-    path = folder / LOCK
+    path, existed = folder / LOCK, folder.exists()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=0)
@@ -125,6 +125,9 @@ def run_lock(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         lock.release()
+        if not existed:
+            with suppress(OSError):
+                folder.rmdir()  # where nothing was written
 
 
 def _in_use(folder: Path, holder: Holder | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import tempfile
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from geoseg.catalog.cards import CARD, WEIGHTS, ModelCard, read_card
 from geoseg.core.atomic import apply_umask, writing
+from geoseg.core.hashing import file_sha256
 from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UsageError
 from geoseg.models.network import NetworkModel
 from geoseg.models.registry import build
@@ -52,7 +52,7 @@ def save_bundle(folder: Path | str, module: nn.Module, card: ModelCard) -> Model
             unfinished = Path(workplace)
             save_file(weights, unfinished / WEIGHTS, metadata={"format": "pt"})
             apply_umask(unfinished / WEIGHTS)
-            card = card.model_copy(update={"sha256": sha256_of(unfinished / WEIGHTS)})
+            card = card.model_copy(update={"sha256": file_sha256(unfinished / WEIGHTS)})
             plain = card.model_dump(mode="json", exclude_defaults=True)
             (unfinished / CARD).write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "utf-8")
             for name in (WEIGHTS, CARD):
@@ -93,7 +93,7 @@ def read_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
         raise BundleError(f"{folder} holds no {WEIGHTS}: the bundle is incomplete.")
     if card.sha256 is None:
         raise BundleError(f"{folder / CARD} states no sha256, so nobody knows whether its weights are whole.")
-    seen = sha256_of(path)
+    seen = file_sha256(path)
     if seen != card.sha256:
         raise BundleError(
             f"{path} has sha256 {seen[:12]}..., the card was written for {card.sha256[:12]}...: "
@@ -124,12 +124,6 @@ def _as_described(card: ModelCard, folder: Path) -> nn.Module:
             return build_from(card)
     except (UsageError, ValueError, TypeError) as error:  # options are whatever someone wrote into a card
         raise BundleError(f"{folder / CARD} describes a network that cannot be built: {error}") from None
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _match(wanted: dict[str, Tensor], given: dict[str, Tensor], where: str) -> None:

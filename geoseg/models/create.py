@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from geoseg.catalog.cards import CARD, WEIGHTS, Architecture, ModelCard, cards, read_card, shipped
+from geoseg.core.hashing import file_sha256
 from geoseg.errors import BundleError, UnknownNameError, WeightsMissingError
 from geoseg.models.registry import WITH_ANY_ENCODER, build, build_baseline
 
@@ -67,7 +68,7 @@ class ModelRef:
             return None
         if not (folder / CARD).is_file():
             raise BundleError(f"{folder} holds no {CARD} on this machine: give every worker the bundle's folder.")
-        if _file_sha256(folder / CARD) != self.fingerprint:
+        if file_sha256(folder / CARD) != self.fingerprint:
             raise BundleError(
                 f"{folder} holds another bundle here than where the run was started. Give every worker the same folder "
                 "and the same version of geoseg."
@@ -171,7 +172,7 @@ def _resolve_name(name: str) -> ModelRef:
         raise UnknownNameError.among("model", name, cards())
     folder = shipped(name)
     content = card.model_dump_json().encode()
-    digest = _file_sha256(folder / CARD) if folder else hashlib.sha256(content).hexdigest()
+    digest = file_sha256(folder / CARD) if folder else hashlib.sha256(content).hexdigest()
     return ModelRef(name, card, folder, digest, is_shipped=True)
 
 
@@ -181,7 +182,7 @@ def _resolve_folder(path: Path) -> ModelRef:
     if not path.is_dir():
         raise BundleError(f"{path} is a file: expected the folder of a bundle, which holds {CARD} and {WEIGHTS}.")
     card, folder = read_card(path), path.resolve()
-    return ModelRef(str(path), card, folder, _file_sha256(folder / CARD), is_shipped=False)
+    return ModelRef(str(path), card, folder, file_sha256(folder / CARD), is_shipped=False)
 
 
 def _card_by_name(name: str) -> ModelCard | None:
@@ -201,8 +202,3 @@ def _card_by_name(name: str) -> ModelCard | None:
 def _holds_bundle(folder: Path) -> bool:
     """A folder counts where it holds part of a bundle: products of a map may lie in one of that name."""
     return (folder / CARD).is_file() or (folder / WEIGHTS).is_file()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

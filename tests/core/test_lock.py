@@ -93,3 +93,13 @@ def test_a_lock_that_says_nothing_is_still_one(tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(OutputExistsError, match="does not name itself"), run_lock(tmp_path):
             raise AssertionError
+
+
+def test_a_folder_that_the_lock_made_goes_when_nothing_was_written(tmp_path):
+    with pytest.raises(ZeroDivisionError), run_lock(tmp_path / "out"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "own").mkdir()
+    with run_lock(tmp_path / "own"):
+        pass
+    assert (tmp_path / "own").is_dir()

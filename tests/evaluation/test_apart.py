@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from geoseg.catalog.target import WATER
+from geoseg.core.hashing import file_sha256
 from geoseg.core.progress import silent
 from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.errors import OutputExistsError
@@ -24,7 +25,6 @@ from geoseg.evaluation.folds import Fold
 from geoseg.evaluation.held_out import file_stem
 from geoseg.evaluation.protocol import Task, _trained
 from geoseg.evaluation.records import read_fold
-from geoseg.models.bundle import sha256_of
 from geoseg.models.create import resolve_model
 from geoseg.training.recipe import Recipe
 from tests.support.command import answered, refused
@@ -132,7 +132,7 @@ def broken(loro, tmp_path_factory) -> Path:
     weights = load_file(file)
     save_file({key: each * np.float32(1e30) if each.ndim == 4 else each for key, each in weights.items()}, file)
     card = yaml.safe_load((folder / "card.yaml").read_text())
-    (folder / "card.yaml").write_text(yaml.safe_dump(card | {"sha256": sha256_of(file)}))
+    (folder / "card.yaml").write_text(yaml.safe_dump(card | {"sha256": file_sha256(file)}))
     return folder
 
 

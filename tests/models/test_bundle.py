@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from geoseg.catalog.cards import CARD, WEIGHTS, Architecture
 from geoseg.cli.main import run
+from geoseg.core.hashing import file_sha256
 from geoseg.errors import (
     BandMismatchError,
     BundleError,
@@ -24,7 +25,7 @@ from geoseg.errors import (
     UnknownNameError,
     WeightsMissingError,
 )
-from geoseg.models.bundle import load_bundle, save_bundle, sha256_of
+from geoseg.models.bundle import load_bundle, save_bundle
 from geoseg.models.create import load_model
 from geoseg.models.export import InPhysicalUnits
 from geoseg.models.inference import Predictor, water_probability
@@ -56,7 +57,7 @@ def chips(*shape: int) -> Chips:
 def test_what_is_saved_is_loaded(bundle, module):
     model = load_model(bundle)
     assert isinstance(model, SegmentationModel)
-    assert model.card.sha256 == sha256_of(bundle / WEIGHTS)
+    assert model.card.sha256 == file_sha256(bundle / WEIGHTS)
     shown = chips(2, 3, 50, 70)
     mean = torch.tensor([1000.0, 1500.0, 2000.0])[None, :, None, None]
     std = torch.tensor([400.0, 500.0, 600.0])[None, :, None, None]
@@ -129,7 +130,7 @@ def rewritten(bundle: Path, weights: dict[str, torch.Tensor]) -> Path:
     """The bundle with other weights, and a card that claims them."""
     save_file(weights, bundle / WEIGHTS)
     card = yaml.safe_load((bundle / CARD).read_text())
-    (bundle / CARD).write_text(yaml.safe_dump(card | {"sha256": sha256_of(bundle / WEIGHTS)}))
+    (bundle / CARD).write_text(yaml.safe_dump(card | {"sha256": file_sha256(bundle / WEIGHTS)}))
     return bundle
 
 
@@ -263,7 +264,7 @@ def test_what_is_beyond_float32_once_normalised_gives_no_number_instead_of_the_m
 def test_a_pickle_under_the_weights_name_is_never_opened(bundle, module):
     torch.save(module.state_dict(), bundle / WEIGHTS)
     card = yaml.safe_load((bundle / CARD).read_text())
-    (bundle / CARD).write_text(yaml.safe_dump(card | {"sha256": sha256_of(bundle / WEIGHTS)}))
+    (bundle / CARD).write_text(yaml.safe_dump(card | {"sha256": file_sha256(bundle / WEIGHTS)}))
     with pytest.raises(BundleError, match="not a safetensors file"):
         load_bundle(bundle)
 

@@ -12,8 +12,8 @@ from geoseg.catalog.cards import BEFORE, WEIGHTS, ModelCard, cards, shipped
 from geoseg.catalog.records import LARGEST_RECORD, load_record
 from geoseg.catalog.sensors import sensor, sensors
 from geoseg.cli.main import run
+from geoseg.core.hashing import file_sha256
 from geoseg.errors import BadRecordError
-from geoseg.models.bundle import sha256_of
 from geoseg.models.create import load_model
 from geoseg.models.inference import Predictor
 from geoseg.models.registry import MODULES
@@ -111,7 +111,7 @@ def test_what_ships_is_small_loads_and_tells_the_plain_truth():
         assert any("held out" in name or "test" in name for name in card.scores), folder.name
         assert len(card.limits) >= 3
         assert card.training.recipe
-        assert sha256_of(folder / WEIGHTS) == card.sha256
+        assert file_sha256(folder / WEIGHTS) == card.sha256
 
 
 @pytest.fixture(params=["device", "pipe", "endless"])

@@ -19,8 +19,9 @@ from rasterio.transform import from_origin
 from geoseg.catalog.cards import CARD, WEIGHTS, Architecture, ModelCard, shipped
 from geoseg.catalog.encoders import encoder_names
 from geoseg.cli.main import run
+from geoseg.core.hashing import file_sha256
 from geoseg.errors import BundleError, UnknownNameError, WeightsMissingError
-from geoseg.models.bundle import save_bundle, sha256_of
+from geoseg.models.bundle import save_bundle
 from geoseg.models.create import create_model, load_model, resolve_model
 from geoseg.models.inference import Predictor
 
@@ -121,7 +122,7 @@ def test_a_fingerprint_tells_the_weights_and_not_where_they_lie(here):
     one, same, other = (save_small(here / name, seed) for name, seed in (("a/m", 0), ("b/m", 0), ("c/m", 1)))
     of = [resolve_model(each).fingerprint for each in (one, same, other)]
     assert of[0] == of[1] != of[2]
-    assert resolve_model("flood-s1").fingerprint == sha256_of(shipped("flood-s1") / CARD)
+    assert resolve_model("flood-s1").fingerprint == file_sha256(shipped("flood-s1") / CARD)
 
 
 def test_a_models_fingerprint_changes_with_its_card(monkeypatch):

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from geoseg.catalog.encoders import OfficialFile, encoder_facts
 from geoseg.core.atomic import cache_folder, writing
+from geoseg.core.hashing import file_sha256
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.errors import CheckpointMismatchError, WeightsMissingError
-from geoseg.models.checkpoints.reading import sha256_of
 
 HUB = "https://huggingface.co"
 TRIES = 5
@@ -98,7 +98,7 @@ def fetch(name: str, *, report: Report = silent) -> Fetched:
             )
         with _alone(target):
             _bring(file, target, report)
-    digest = sha256_of(target)
+    digest = file_sha256(target)
     if file.sha256 and not digest.startswith(file.sha256):
         target.unlink()
         raise CheckpointMismatchError(

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.catalog.encoders import EncoderFamily, Variant, encoder_facts
+from geoseg.core.hashing import file_sha256
 from geoseg.errors import CheckpointMismatchError
 from geoseg.models.checkpoints.bands import BandKernel, adapted
 from geoseg.models.checkpoints.layouts import LEFTOVERS, best_prefix, left_out, unknown_names
-from geoseg.models.checkpoints.reading import read_weights, sha256_of
+from geoseg.models.checkpoints.reading import read_weights
 from geoseg.models.foundation.build import known_bands
 from geoseg.models.foundation.dofa import Dofa
 from geoseg.models.foundation.positions import table_2d, table_3d
@@ -85,7 +86,7 @@ def load_encoder(
             NaN or infinity; the file is of a refused release; it holds more than weights.
     """
     family, variant = encoder_facts(name)
-    digest = sha256_of(path) if path.is_file() else ""
+    digest = file_sha256(path) if path.is_file() else ""
     notes = _judged(variant, path, digest)
     weights = read_weights(path)
     wanted = encoder.state_dict()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +14,6 @@ from geoseg.errors import CheckpointMismatchError, WeightsMissingError
 
 WRAPPERS = ("state_dict", "model")
 """Keys under which trainers (Lightning, the autoencoders' own scripts) keep the weights among other things."""
-
-BLOCK = 1 << 20
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -43,15 +40,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise CheckpointMismatchError(f"{path.name} holds no tensors. Give a checkpoint of an encoder.")
     return tensors
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:

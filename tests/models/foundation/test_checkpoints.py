@@ -251,7 +251,7 @@ def test_dofas_superseded_release_is_refused_by_its_hash(tmp_path, monkeypatch):
     path = tmp_path / "d.pth"
     dofa_file(path)
     refused = encoder_facts("dofa-base")[1].refused
-    monkeypatch.setattr(loading, "sha256_of", lambda _: next(iter(refused)) + "0" * 56)
+    monkeypatch.setattr(loading, "file_sha256", lambda _: next(iter(refused)) + "0" * 56)
     with pytest.raises(CheckpointMismatchError, match="7cc0f413"):
         load_dofa(path)
 
