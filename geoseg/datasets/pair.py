@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import dask
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from geoseg.catalog.sensors import Unit
@@ -18,6 +19,11 @@ from geoseg.errors import BandMismatchError
 if TYPE_CHECKING:
     import dask.array as da
     from affine import Affine
+
+Arrays: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int16]]
+"""An image (band, y, x) and its label (y, x)."""
+
+IMAGE_CACHE_BYTES = 2 << 30
 
 UNLABELLED = -1
 """In a mask: nobody said. Never dry."""
@@ -34,6 +40,41 @@ class Georeference:
 
     crs: str
     transform: Affine
+
+
+class ImageCache:
+    """Images and labels of a run that stay in memory once read, as long as they fit.
+
+    An image that would push out others is not taken in: chips are drawn from all images alike, so that only the window
+    asked for is read of it each time. Travels to another process empty.
+
+    Args:
+        limit_bytes: Of all arrays together.
+    """
+
+    def __init__(self, limit_bytes: int = IMAGE_CACHE_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._read: LRUCache[tuple[str, str], Arrays] = LRUCache(
+            limit_bytes, getsizeof=lambda arrays: arrays[0].nbytes + arrays[1].nbytes
+        )
+
+    def read(self, pair: Pair, rows: slice, columns: slice) -> Arrays:
+        """Read a window of an image and its label, as :meth:`Pair.read` does."""
+        key = (pair.image.name, pair.mask.name)
+        if key not in self._read:
+            if self._read.currsize + pair.image.nbytes + pair.mask.nbytes > self._limit_bytes:
+                return _computed(pair, rows, columns)
+            self._read[key] = _computed(pair, slice(None), slice(None))
+        image, mask = self._read[key]
+        return image[:, rows, columns], mask[rows, columns]
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._read.clear()
+
+    def __reduce__(self) -> tuple[type[ImageCache], tuple[int]]:
+        """Pickle the limit alone."""
+        return ImageCache, (self._limit_bytes,)
 
 
 @dataclass(frozen=True)
@@ -54,6 +95,7 @@ class Pair:
         time: Acquisition, UTC; None: unknown.
         latlon: Latitude and longitude of the middle, degrees; None: unknown.
         weight: How often training draws from it, relative to the others.
+        images: Where its pixels are kept once read; None: they are read each time.
     """
 
     id: str
@@ -66,18 +108,21 @@ class Pair:
     time: datetime | None = None
     latlon: tuple[float, float] | None = None
     weight: float = 1.0
+    images: ImageCache | None = field(default=None, compare=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return int(self.mask.shape[0]), int(self.mask.shape[1])
 
-    def read(
-        self, rows: slice = slice(None), columns: slice = slice(None)
-    ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-        """A window of both, in memory: float32 (band, y, x) and int16 (y, x)."""
-        image, mask = dask.compute(self.image[:, rows, columns], self.mask[rows, columns], scheduler="synchronous")
-        return image, mask
+    def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> Arrays:
+        """Read a window of the image, float32 (band, y, x), and of the label, int16 (y, x). Not to be written to."""
+        return _computed(self, rows, columns) if self.images is None else self.images.read(self, rows, columns)
+
+
+def _computed(pair: Pair, rows: slice, columns: slice) -> Arrays:
+    image, mask = dask.compute(pair.image[:, rows, columns], pair.mask[rows, columns], scheduler="synchronous")
+    return image, mask
 
 
 @dataclass(frozen=True)
@@ -118,6 +163,17 @@ class LabelledSet:
     def regions(self) -> tuple[str, ...]:
         """Every region, sorted."""
         return tuple(sorted({pair.region for pair in self.pairs}))
+
+    def in_memory(self, images: ImageCache) -> LabelledSet:
+        """The same, its images kept in a cache once they are read; pairs that have one already keep it."""
+        pairs = (pair if pair.images is not None else replace(pair, images=images) for pair in self.pairs)
+        return replace(self, pairs=tuple(pairs))
+
+    def forget_images(self) -> None:
+        """Empty the caches of its pairs."""
+        for pair in self.pairs:
+            if pair.images is not None:
+                pair.images.clear()
 
     def where(self, keep: Callable[[Pair], bool]) -> LabelledSet:
         """Only the pairs that ``keep`` says yes to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from geoseg.datasets.pair import LabelledSet
+from geoseg.datasets.pair import ImageCache, LabelledSet
 from geoseg.errors import BadOptionError, BandMismatchError, WeightsMissingError
 from geoseg.evaluation.folds import cropped, regrouped
 from geoseg.evaluation.plan import MODES, Contender, EvaluationPlan
@@ -50,11 +50,12 @@ def entries(plan: EvaluationPlan, *, train: bool) -> tuple[Entry, ...]:
     """
     if not plan.models:
         raise BadOptionError("No model was named: add --model, as in --model otsu,unet.")
-    shared = _data(plan, Contender()) if plan.sources else None
+    images = ImageCache()
+    shared = _data(plan, Contender()).in_memory(images) if plan.sources else None
     found = []
     for label, contender in plan.models.items():
         model = resolve_model(contender.model or label)
-        data = _data(plan, contender) if contender.sources else shared
+        data = _data(plan, contender).in_memory(images) if contender.sources else shared
         if data is None:
             raise BadOptionError("No labelled images were named. Give --data.")
         data = _shown(data, model, contender.bands)

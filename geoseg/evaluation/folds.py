@@ -12,7 +12,6 @@ import numpy as np
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import Georeference, LabelledSet, Pair
 from geoseg.errors import BadOptionError, NotTrainableError
-from geoseg.training.crops import held
 from geoseg.training.split import draw
 
 TRAIN, VALIDATION, TEST = ("", "train"), "val", "test"
@@ -58,7 +57,7 @@ def label_facts(data: LabelledSet, report: Report = silent) -> dict[str, LabelFa
     facts = {}
     for index, pair in enumerate(data.pairs):
         report(Progress("labels", index, len(data.pairs), "images"))
-        image, mask = held.read(pair)
+        image, mask = pair.read()
         seen = np.unique(mask[np.isfinite(image).all(axis=0)]).tolist()
         digest = hashlib.sha256(np.ascontiguousarray(mask).tobytes()).hexdigest()
         facts[pair.id] = LabelFacts(frozenset(each for each in seen if each >= 0), digest)

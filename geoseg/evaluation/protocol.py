@@ -51,7 +51,6 @@ from geoseg.evaluation.train_test_overlap import learned_from
 from geoseg.models.inference import Predictor
 from geoseg.models.network import resolve_device
 from geoseg.products.run_record import installed_versions
-from geoseg.training.crops import held
 from geoseg.training.finetune import RUN, finetune
 from geoseg.training.run_state import RunFingerprint
 
@@ -137,7 +136,7 @@ def run_folds(
             records.append(known.model_copy(update={"learned_from": _learned_from(task)}))
             continue
         if number and tasks[number - 1].entry.data is not task.entry.data:
-            held.forget()
+            tasks[number - 1].entry.data.forget_images()
         records.append(_do(task, device, report))
     report(Progress("folds", len(tasks), len(tasks), "folds"))
     return Evaluated(protocol, everyone, tuple(records), out)
@@ -361,7 +360,7 @@ def _scored(
             report(Progress("score", number, len(fold.test.pairs), "images", f"{task.entry.label}: {fold.name}"))
             said = predict_pair(predictor, pair)
             files = _written(task, pair, said, meaning)
-            _, truth = held.read(pair)
+            _, truth = pair.read()
             chips.append(count(pair, truth, said, files))
             pixels += said.mask.size
             seconds += said.seconds

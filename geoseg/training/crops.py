@@ -19,9 +19,6 @@ from geoseg.errors import NotTrainableError
 CELL_PX = 16
 """Labels are counted in cells of this side; a chip is cut around a cell."""
 
-HOLD_BYTES = 2 << 30
-"""Images that are kept in memory once read. What does not fit is read again each time."""
-
 Chip: TypeAlias = dict[str, Tensor]
 
 
@@ -45,7 +42,7 @@ class LabelMap:
         counted = []
         for index, pair in enumerate(data.pairs):
             report(Progress("labels", index, len(data.pairs), data.piece))
-            image, mask = held.read(pair)
+            image, mask = pair.read()
             known = np.where(np.isfinite(image).all(axis=0), mask, UNLABELLED)
             counted.append(_cells(known, len(data.classes)))
         report(Progress("labels", len(data.pairs), len(data.pairs), data.piece))
@@ -167,7 +164,7 @@ class Tiles(Dataset[Chip]):
         """As :meth:`Crops.__getitem__`."""
         pair, row, column = self.places[index]
         side = self.chip_px
-        image, mask = held.read(self.data.pairs[pair], slice(row, row + side), slice(column, column + side))
+        image, mask = self.data.pairs[pair].read(slice(row, row + side), slice(column, column + side))
         room = ((0, side - mask.shape[0]), (0, side - mask.shape[1]))
         wide = np.pad(image, ((0, 0), *room), constant_values=np.nan)
         labels = np.pad(mask.astype(np.int64), room, constant_values=UNLABELLED)
@@ -190,7 +187,7 @@ def cut(pair: Pair, middle: tuple[int, int], side: int) -> tuple[NDArray[np.floa
         (_span(at, side, length) for at, length in zip(middle, pair.shape, strict=True)),
         pair.shape,
     )
-    image, mask = held.read(pair, rows, columns)
+    image, mask = pair.read(rows, columns)
     if image.shape[-2:] == (side, side):
         return np.ascontiguousarray(image), np.ascontiguousarray(mask)
     wide = np.full((image.shape[0], side, side), np.nan, np.float32)
@@ -212,35 +209,3 @@ def _cells(mask: NDArray[np.int16], classes: int) -> NDArray[np.int64]:
     padded[: mask.shape[0], : mask.shape[1]] = mask
     cells = padded.reshape(rows, CELL_PX, columns, CELL_PX)
     return np.stack([(cells == each).sum(axis=(1, 3)) for each in range(classes)], axis=-1).astype(np.int64)
-
-
-class _Held:
-    """Images that were read, while they fit; each set is read from disk once, not once a step."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._images: dict[int, tuple[Pair, NDArray[np.float32], NDArray[np.int16]]] = {}
-
-    def read(
-        self, pair: Pair, rows: slice = slice(None), columns: slice = slice(None)
-    ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-        """As ``pair.read``."""
-        if id(pair) in self._images:
-            _, image, mask = self._images[id(pair)]
-            return image[:, rows, columns], mask[rows, columns]
-        size = pair.shape[0] * pair.shape[1] * (4 * pair.image.shape[0] + 2)
-        if self._bytes + size > self._limit:
-            return pair.read(rows, columns)
-        image, mask = pair.read()
-        self._images[id(pair)] = (pair, image, mask)  # the pair is kept too, so that nobody else has its id
-        self._bytes += size
-        return image[:, rows, columns], mask[rows, columns]
-
-    def forget(self) -> None:
-        """Let go of everything."""
-        self._images.clear()
-        self._bytes = 0
-
-
-held = _Held(HOLD_BYTES)

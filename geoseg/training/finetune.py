@@ -14,7 +14,7 @@ from torch import nn
 from geoseg.catalog.cards import CARD, ModelCard
 from geoseg.core.lock import run_lock
 from geoseg.core.progress import Progress, Report, silent
-from geoseg.datasets.pair import LabelledSet
+from geoseg.datasets.pair import ImageCache, LabelledSet
 from geoseg.errors import OutputExistsError
 from geoseg.models.bundle import save_bundle
 from geoseg.models.create import resolve_model
@@ -101,7 +101,9 @@ def finetune(
     out, device = Path(out), str(resolve_device(device))
     resolve_model(recipe.model)  # an unknown model is refused before every label is read
     recipe = recipe.for_unit(data.unit)
-    split = split_train_val(data, recipe, validation)
+    images = ImageCache()
+    data = data.in_memory(images)
+    split = split_train_val(data, recipe, validation.in_memory(images) if validation else None)
     labels = LabelMap.of(split.training, report)
     started = RunFingerprint.of(split, recipe, labels, devices)
     _check_out(out, started, resume=resume, overwrite=overwrite)
@@ -199,11 +201,12 @@ def run_plan(
         GeosegError: What stands in the way, in one sentence.
     """
     values = laid_over(plan.recipe, over)
-    data = _kept(gather(plan.sources, bands=plan.bands, sensor=plan.sensor), cache)
+    images = ImageCache()
+    data = _kept(gather(plan.sources, bands=plan.bands, sensor=plan.sensor), cache).in_memory(images)
     recipe = recipe_of(values if "model" in values else laid_over(NOBODY_NAMED_ONE, values))
     validation = None
     if plan.validation:
-        validation = _kept(gather(plan.validation, bands=data.bands, sensor=plan.sensor), cache)
+        validation = _kept(gather(plan.validation, bands=data.bands, sensor=plan.sensor), cache).in_memory(images)
     if plan.shots:
         data = draw(data.where(lambda pair: pair.split in ("", "train")), plan.shots, recipe.seed)
     done = finetune(

@@ -8,7 +8,6 @@ import numpy as np
 
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
 from geoseg.errors import BandMismatchError, NotTrainableError
-from geoseg.training.crops import held
 from geoseg.training.recipe import Recipe
 
 FEWEST = 8
@@ -92,7 +91,7 @@ def _divided(data: LabelledSet, recipe: Recipe) -> tuple[LabelledSet, LabelledSe
 def _has_every_class(data: LabelledSet) -> bool:
     seen: set[int] = set()
     for pair in data.pairs:
-        image, mask = held.read(pair)
+        image, mask = pair.read()
         known = mask[np.isfinite(image).all(axis=0)]
         seen |= set(np.unique(known).tolist()) - {UNLABELLED}
         if len(seen) == len(data.classes):
@@ -134,5 +133,5 @@ def draw(data: LabelledSet, shots: int, seed: int) -> LabelledSet:
 
 def _classes(pair: Pair) -> set[int]:
     """Classes that are labelled where the image was observed."""
-    image, mask = held.read(pair)
+    image, mask = pair.read()
     return {int(each) for each in np.unique(mask[np.isfinite(image).all(axis=0)]) if each >= 0}

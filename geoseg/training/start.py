@@ -21,7 +21,6 @@ from geoseg.models.create import ModelRef, load_model, resolve_model
 from geoseg.models.foundation.card import encoder_card
 from geoseg.models.input_checks import check_unit
 from geoseg.models.network import NetworkModel
-from geoseg.training.crops import held
 from geoseg.training.recipe import Recipe
 
 LARGEST = 4_000_000_000
@@ -53,7 +52,7 @@ def starting_point(recipe: Recipe, data: LabelledSet, name: str) -> tuple[nn.Mod
     model = resolve_model(recipe.model)
     if model.folder:
         for pair in data.pairs[:: max(1, len(data.pairs) // LOOKED_AT)]:
-            check_unit(held.read(pair)[0], data.unit, f"{pair.id} of {data.name}")
+            check_unit(pair.read()[0], data.unit, f"{pair.id} of {data.name}")
         return _from_bundle(recipe, data, model, name)
     if model.name in encoder_names():
         return _on_encoder(recipe, data, model.name, name)
@@ -177,7 +176,7 @@ def measured(data: LabelledSet, scale: float = 1.0) -> dict[str, BandStatistics]
     """Mean and standard deviation of each band over every observed pixel, times ``scale``; float64 sums."""
     sums = np.zeros((3, len(data.bands)))
     for pair in data.pairs:
-        image, _ = held.read(pair)
+        image, _ = pair.read()
         check_unit(image, data.unit, f"{pair.id} of {data.name}")
         seen = np.isfinite(image)
         values = np.where(seen, image, 0.0).astype(np.float64)

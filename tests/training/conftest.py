@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from geoseg.training.crops import held
-
 
 @pytest.fixture(autouse=True)
 def one_core() -> Iterator[None]:
@@ -17,4 +15,3 @@ def one_core() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-    held.forget()

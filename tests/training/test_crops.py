@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import NotTrainableError
-from geoseg.training.crops import Crops, LabelMap, Tiles, cut, held
+from geoseg.training.crops import Crops, LabelMap, Tiles, cut
 from tests.support.little_sets import little_set, pair, scene, set_of
 
 SIDES = st.integers(1, 70)
@@ -67,11 +67,8 @@ def test_one_labelled_pixel_is_in_every_chip(row, column, side, seed):
     image = scene(0, 96)[0]
     wet, dry = sparse(row, column), sparse(95 - row, 95 - column, cls=0)
     data = set_of(pair(image, wet), pair(image, dry, "b"))
-    try:
-        for chip in crops(data, chip_px=side, seed=seed, count=12):
-            assert int((chip["mask"] >= 0).sum()) == 1
-    finally:
-        held.forget()
+    for chip in crops(data, chip_px=side, seed=seed, count=12):
+        assert int((chip["mask"] >= 0).sum()) == 1
 
 
 def test_ten_labelled_pixels_train():
@@ -130,7 +127,6 @@ def test_labels_that_are_all_water_but_for_one_image_still_give_dry_chips():
 def test_a_cut_is_a_window_of_the_image_or_all_of_it_with_nothing_around(height, width, side, row, column):
     source = numbered(height, width)
     image, mask = cut(source, (row, column), side)
-    held.forget()
     assert image.shape == (2, side, side) and mask.shape == (side, side)
     assert image.dtype == np.float32 and mask.dtype == np.int16
     tall, wide = min(side, height), min(side, width)
@@ -151,7 +147,6 @@ def test_tiles_hold_every_pixel_once(sizes, side):
     tiles = Tiles(set_of(*pairs), side)
     found = np.concatenate([tiles[index]["image"].numpy().ravel() for index in range(len(tiles))])
     labels = np.concatenate([tiles[index]["mask"].numpy().ravel() for index in range(len(tiles))])
-    held.forget()
     wanted = np.concatenate([each.read()[0].ravel() for each in pairs])
     assert np.array_equal(np.sort(found[np.isfinite(found)]), np.sort(wanted))
     assert (labels >= 0).sum() == sum(height * width for height, width in sizes)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import BandMismatchError, NotTrainableError
-from geoseg.training.crops import held
 from geoseg.training.split import FEWEST, split_train_val
 from tests.support.little_sets import little_set, pair, recipe, scene, set_of
 
@@ -26,7 +25,6 @@ def test_every_image_is_on_one_side_and_regions_are_not_torn(count, regions, sha
     pairs = [pair(*SMALL[index], f"p{index}", f"r{index % regions}") for index in range(count)]
     data = set_of(*pairs)
     split = split_train_val(data, recipe(validation=share, seed=seed))
-    held.forget()
     assert ids(split.training) and not ids(split.training) & ids(split.validation)
     assert ids(split.training) | ids(split.validation) == ids(data)
     if count < FEWEST or share == 0:
@@ -36,7 +34,6 @@ def test_every_image_is_on_one_side_and_regions_are_not_torn(count, regions, sha
     if split.validation:
         assert len(split.validation.pairs) >= min(1, round(share * count))
     assert split_train_val(data, recipe(validation=share, seed=seed)).training.pairs == split.training.pairs
-    held.forget()
 
 
 def test_a_test_split_is_not_touched():
