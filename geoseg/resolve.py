@@ -23,6 +23,7 @@ from geoseg.core.tracks import match_tracks, named_tracks, track_warnings
 from geoseg.errors import BadOptionError, BandMismatchError
 from geoseg.models.create import OWN, ModelRef, resolve_model
 from geoseg.readers import refusal
+from geoseg.readers.composites import check_composite
 from geoseg.readers.plan_scene import plan_scene
 from geoseg.sources.search import find_scenes
 from geoseg.sources.search.catalog_location import DEMO, place_of
@@ -91,6 +92,7 @@ def resolve(request: Request, report: Report = silent) -> MapPlan:
         CatalogError: The search failed, or matched nothing.
         ReadError: Not one scene can be read as physical quantities.
     """
+    check_composite(request.composite)
     record, asked = sensor(request.sensor), model_of(request)
     _check_model(request, asked.card)
     limit = None if request.allow_large else LIMIT_MEGAPIXELS

@@ -13,8 +13,6 @@ from typing import Any, Literal, Self
 from geoseg.core.area import Area
 from geoseg.errors import BadAreaError, BadDateError, BadOptionError
 
-Composite = Literal["nearest", "median"]
-
 
 @dataclass(frozen=True, slots=True)
 class Dates:
@@ -105,7 +103,7 @@ class Request:
         crs: Output CRS; None: the UTM zone of the area's middle.
         window_days: Days searched on either side of ``dates``.
         max_cloud_pct: Scenes that state more cloud than this (0..100) are left out.
-        composite: ``nearest`` clear observation in time, or per-pixel ``median``.
+        composite: How the passes become one picture: ``nearest`` clear observation in time, or per-pixel ``median``.
         reference_water: Name of a reference-water collection, a raster or vector file, or None.
         before: Dates before the flood: water seen then is permanent water, and change models read them.
         prune: Level 1..4 that a U-Net++ answers with, running nothing deeper; None: as its card says.
@@ -123,7 +121,7 @@ class Request:
     crs: str | None = option("--crs")
     window_days: int = option("--window-days", 0)
     max_cloud_pct: float | None = option("--max-cloud")
-    composite: Composite = option("--composite", "nearest")
+    composite: str = option("--composite", "nearest")
     reference_water: str | None = option("--reference-water")
     before: Dates | None = option("--before")
     prune: int | None = option("--prune")
@@ -151,8 +149,6 @@ class Request:
             raise BadOptionError(f"--prune is a level 1..4 of a U-Net++, not {self.prune}.")
         if self.precision not in ("32", "bf16"):
             raise BadOptionError(f"--precision is 32 or bf16, not {self.precision!r}.")
-        if self.composite not in ("nearest", "median"):
-            raise BadOptionError(f"--composite is nearest or median, not {self.composite!r}.")
         if self.before is not None and self.before.last >= self.dates.first:
             raise BadOptionError(f"--before {self.before} must end before --date {self.dates} begins.")
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.core.request import Composite
 from geoseg.core.scene import Scene, by_nearness, passes
 from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownError, SceneUnreadableError
 from geoseg.readers.access import captured_settings, check_credentials
 from geoseg.readers.block_alignment import block_offset
-from geoseg.readers.composite import NOT_OBSERVED, Mosaic, median, observed
+from geoseg.readers.composites import COMPOSITES, check_composite
+from geoseg.readers.composites.mosaic import NOT_OBSERVED, observed
 from geoseg.readers.footprint import touches
 from geoseg.readers.pixel_size import coarser_note
 from geoseg.readers.plan_scene import plan_scene
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 MAX_SCENES = NOT_OBSERVED
 """Codes 0..254 name scenes."""
 
-MEDIAN_BYTES = 2**27
-"""Stack of all passes held at once while a median is taken."""
+PASSES_BYTES = 2**27
+"""Pixels of all passes held at once by a composite that keeps them."""
+
+ObservedBands = tuple[list[NDArray[np.float32]], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Cube:
         scenes: In the order they are taken; a pixel's source is an index into them.
         geobox: The output grid.
         bands: Names of the bands, in order.
-        composite: ``nearest`` clear observation in time, or ``median`` over the passes.
+        composite: How scenes are combined: a name of ``COMPOSITES``.
         tile_px: Side of a tile; those at the grid's frame are smaller.
         phase: Pixels (y, x) by which the first tiles begin before the grid, so that tiles lie on the files' blocks.
         recipes: How each scene is read.
@@ -93,7 +95,7 @@ class Cube:
     scenes: tuple[Scene, ...]
     geobox: GeoBox
     bands: tuple[str, ...]
-    composite: Composite = "nearest"
+    composite: str = "nearest"
     tile_px: int = 1024
     tile_offset: tuple[int, int] = (0, 0)
     specs: tuple[SceneReadSpec, ...] = field(default=(), repr=False)
@@ -108,7 +110,7 @@ class Cube:
         bands: Sequence[str],
         *,
         instant: datetime,
-        composite: Composite = "nearest",
+        composite: str = "nearest",
         tile_px: int = 1024,
     ) -> Cube:
         """Plan a Cube; no pixel is opened.
@@ -118,7 +120,7 @@ class Cube:
             geobox: The output grid.
             bands: Names of bands of the scenes' sensor.
             instant: The moment that "nearest" is measured from.
-            composite: ``nearest`` or ``median``.
+            composite: A name of ``COMPOSITES``.
             tile_px: Side of a tile in pixels.
 
         Raises:
@@ -131,8 +133,9 @@ class Cube:
             raise BadOptionError(
                 f"{len(scenes)} scenes match, and a map can tell {MAX_SCENES} apart. Narrow --date or --window-days."
             )
-        if not bands or tile_px < 1 or composite not in ("nearest", "median"):
-            raise BadOptionError(f"A cube of bands {list(bands)}, {tile_px} pixel tiles and {composite!r} cannot be.")
+        check_composite(composite)
+        if not bands or tile_px < 1:
+            raise BadOptionError(f"A cube needs bands and tiles of 1 pixel or more, got {list(bands)} and {tile_px}.")
         ordered = tuple(by_nearness(scenes, instant))
         specs = tuple(plan_scene(scene, bands) for scene in ordered)
         for spec in specs:
@@ -176,7 +179,8 @@ class Cube:
         if not (0 <= iy < self.tiles[0] and 0 <= ix < self.tiles[1]):
             raise IndexError(f"There is no tile {iy}, {ix} in a grid of {self.tiles[0]} x {self.tiles[1]}.")
         window = GridWindow(self.geobox, self.span(0, iy), self.span(1, ix), self.overview)
-        return self._median(window) if self.composite == "median" else self._nearest(window, range(len(self.specs)))
+        composed = COMPOSITES[self.composite](self.bands, (0, 0))
+        return self._by_rows(window) if composed.keeps_passes else self._composed(window)
 
     def lazy(self) -> xr.Dataset:
         """The whole Cube as dask arrays, one task per tile: ``pixels`` (band, y, x) and ``source`` (y, x).
@@ -205,45 +209,54 @@ class Cube:
         """Without the scenes' STAC items: megabytes that no worker needs."""
         return {**self.__dict__, "scenes": tuple(replace(scene, item={}) for scene in self.scenes)}
 
-    def _nearest(self, window: GridWindow, codes: Sequence[int]) -> Pixels:
-        """Fill the rectangle from the scenes ``codes`` in turn, and stop as soon as it is full."""
-        canvas, failures = Mosaic(len(self.bands), window.shape), []
-        for code in codes:
-            missing_window = canvas.missing_window()
-            if missing_window is None:
+    def _composed(self, window: GridWindow) -> Pixels:
+        """Feed the scenes of the rectangle to the composite, pass by pass, until it is done."""
+        composite, failures = COMPOSITES[self.composite](self.bands, window.shape), []
+        for codes in self._passes():
+            if composite.is_done:
                 break
-            spec, part = self.specs[code], _narrowed(window, missing_window)
-            if not touches(spec.footprint, part):
-                continue
-            try:
-                read = _read(spec, part, self.settings)
-            except (SceneUnreadableError, MissingBandError) as error:
-                failures.append(Failure(spec.id, str(error)))
-                continue
-            except RadiometryUnknownError as error:
-                if len(self.specs) == 1:
-                    raise
-                failures.append(Failure(spec.id, str(error)))
-                continue
-            if read is not None:
-                canvas.fill(missing_window, *read, code)
-        return Pixels(canvas.values, canvas.source, tuple(failures))
+            composite.begin_pass()
+            for code in codes:
+                missing = composite.missing_window()
+                if missing is None:
+                    break
+                read = self._read_scene(code, _narrowed(window, missing))
+                if isinstance(read, Failure):
+                    failures.append(read)
+                elif read is not None:
+                    composite.feed(missing, *read, code)
+        values, source = composite.result()
+        return Pixels(values, source, tuple(failures))
 
-    def _median(self, window: GridWindow) -> Pixels:
-        """All passes, each mosaicked first; the median is taken band of rows by band of rows to bound memory."""
-        groups = self._passes()
-        row_bytes = max(1, len(groups) * len(self.bands) * window.shape[1] * 4)
-        step = max(1, MEDIAN_BYTES // row_bytes)
-        parts = []
-        for row in range(window.rows[0], window.rows[1], step):
-            strip = replace(window, rows=(row, min(row + step, window.rows[1])))
-            parts.append([self._nearest(strip, codes) for codes in groups])
-        merged = [median([(p.values, p.source) for p in strip]) for strip in parts] if groups else []
-        failures = {failure: None for strip in parts for pixels in strip for failure in pixels.failures}
-        if not merged:
-            return self._nearest(window, ())
-        values = np.concatenate([values for values, _ in merged], axis=1)
-        return Pixels(values, np.concatenate([source for _, source in merged]), tuple(failures))
+    def _read_scene(self, code: int, window: GridWindow) -> ObservedBands | Failure | None:
+        """A scene's bands in a rectangle and where they are observed; None where nothing of it is.
+
+        Raises:
+            RadiometryUnknownError: The only scene is in another unit than it says; one of several is a failure.
+        """
+        spec = self.specs[code]
+        if not touches(spec.footprint, window):
+            return None
+        try:
+            return _read(spec, window, self.settings)
+        except (SceneUnreadableError, MissingBandError) as error:
+            return Failure(spec.id, str(error))
+        except RadiometryUnknownError as error:
+            if len(self.specs) == 1:
+                raise
+            return Failure(spec.id, str(error))
+
+    def _by_rows(self, window: GridWindow) -> Pixels:
+        """The same, a few rows at a time, to bound the memory of a composite that keeps every pass."""
+        row_bytes = max(1, len(self._passes()) * len(self.bands) * window.shape[1] * 4)
+        step = max(1, PASSES_BYTES // row_bytes)
+        first, last = window.rows
+        strips = [
+            self._composed(replace(window, rows=(row, min(row + step, last)))) for row in range(first, last, step)
+        ]
+        failures = dict.fromkeys(failure for strip in strips for failure in strip.failures)
+        values = np.concatenate([strip.values for strip in strips], axis=1)
+        return Pixels(values, np.concatenate([strip.source for strip in strips]), tuple(failures))
 
     def _passes(self) -> list[list[int]]:
         """Codes of the scenes of each pass, the nearest pass first."""
@@ -260,12 +273,10 @@ def _narrowed(window: GridWindow, missing_window: tuple[slice, slice]) -> GridWi
     return replace(window, rows=rows, cols=cols)
 
 
-def _read(
-    spec: SceneReadSpec, window: GridWindow, settings: tuple[tuple[str, str], ...]
-) -> tuple[list[NDArray[np.float32]], NDArray[np.bool_]] | None:
+def _read(spec: SceneReadSpec, window: GridWindow, settings: tuple[tuple[str, str], ...]) -> ObservedBands | None:
     """A scene in a rectangle: its bands, and where it was observed; None where nothing of it was."""
-    seen = read_valid_mask(spec, window, settings=settings)
-    if seen is not None and not seen.any():
+    valid = read_valid_mask(spec, window, settings=settings)
+    if valid is not None and not valid.any():
         return None
     bands = read_bands(spec, window, settings=settings)
-    return bands, observed(bands, seen)
+    return bands, observed(bands, valid)

@@ -62,7 +62,6 @@ def test_dates_print_as_they_are_typed(first, days, widening):
         {"resolution_m": float("nan")},
         {"window_days": -1},
         {"max_cloud_pct": 101.0},
-        {"composite": "mean"},
         {"before": "2024-01-05"},
     ],
 )

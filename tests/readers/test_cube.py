@@ -19,7 +19,8 @@ from odc.geo.geobox import GeoBox
 
 from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownError
 from geoseg.readers import Cube, Failure
-from geoseg.readers.composite import Mosaic, median
+from geoseg.readers.composites.median import median
+from geoseg.readers.composites.mosaic import Mosaic
 from tests.readers.conftest import DAY, grid
 
 CLEAR, CLOUD = 4, 9

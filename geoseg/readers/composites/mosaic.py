@@ -1,4 +1,4 @@
-"""Many scenes, one picture: the nearest clear observation in time, or the per-pixel median of the passes."""
+"""A rectangle that scenes fill in turn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint8]
+Validity = NDArray[np.bool_]
+Part = tuple[slice, slice]
+"""Rows and columns."""
 
 NOT_OBSERVED = 255
 """Source code of a pixel that no scene observed."""
@@ -26,7 +29,7 @@ class Mosaic:
         self.values: Floats = np.full((bands, *shape), np.nan, dtype=np.float32)
         self.source: Codes = np.full(shape, NOT_OBSERVED, dtype=np.uint8)
 
-    def missing_window(self) -> tuple[slice, slice] | None:
+    def missing_window(self) -> Part | None:
         """The smallest rectangle that holds all that is still missing; None when the canvas is full."""
         missing = self.source == NOT_OBSERVED
         rows, cols = np.flatnonzero(missing.any(axis=1)), np.flatnonzero(missing.any(axis=0))
@@ -34,51 +37,27 @@ class Mosaic:
             return None
         return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
 
-    def fill(self, part: tuple[slice, slice], bands: Iterable[Floats], seen: NDArray[np.bool_], code: int) -> None:
+    def fill(self, part: Part, bands: Iterable[Floats], valid: Validity, code: int) -> None:
         """Take what is missing in ``part`` from a scene.
 
         Args:
             part: Rows and columns of the canvas that the scene was read in.
             bands: float32 (y, x) each.
-            seen: bool (y, x): every band is observed there and nothing hides it.
+            valid: bool (y, x): every band is observed there and no mask hides it.
             code: The scene's code.
         """
-        taken = seen & (self.source[part] == NOT_OBSERVED)
+        taken = valid & (self.source[part] == NOT_OBSERVED)
         for number, band in enumerate(bands):
             np.copyto(self.values[number][part], band, where=taken)
         self.source[part][taken] = code
 
 
-def observed(bands: Iterable[Floats], seen: NDArray[np.generic] | None) -> NDArray[np.bool_]:
-    """Where every band holds a number and the mask, if there is one, lets it be seen."""
-    result = None if seen is None else np.array(seen, dtype=bool)
+def observed(bands: Iterable[Floats], valid: NDArray[np.generic] | None) -> Validity:
+    """Find where every band holds a number and the mask, if there is one, calls the pixel valid."""
+    result = None if valid is None else np.array(valid, dtype=bool)
     for band in bands:
         finite = np.isfinite(band)
         result = finite if result is None else np.logical_and(result, finite, out=result)
     if result is None:
         raise ValueError("observed() needs a band")
     return result
-
-
-def median(passes: list[tuple[Floats, Codes]]) -> tuple[Floats, Codes]:
-    """Per-pixel median over passes, in float32.
-
-    Args:
-        passes: Values float32 (band, y, x) and source uint8 (y, x) of each pass, the nearest in time first.
-
-    Returns:
-        The median of what was observed (the mean of the middle two where their number is even), and the nearest scene
-        that observed each pixel.
-    """
-    stack = np.stack([values for values, _ in passes])
-    stack.sort(axis=0)  # NaN sorts last
-    count = sum((source != NOT_OBSERVED).astype(np.intp) for _, source in passes)
-    low, high = (np.maximum(np.asarray(count) - 1, 0) // 2, np.asarray(count) // 2)
-    high = np.minimum(high, len(passes) - 1)
-    middle = np.take_along_axis(stack, low[None, None], axis=0)[0]
-    other = np.take_along_axis(stack, high[None, None], axis=0)[0]
-    middle += (other - middle) * np.float32(0.5)
-    nearest = passes[-1][1].copy()
-    for _, source in reversed(passes[:-1]):
-        np.copyto(nearest, source, where=source != NOT_OBSERVED)
-    return middle, nearest
