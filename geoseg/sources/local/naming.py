@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from geoseg.catalog.sensors import sensor as sensor_record
+from geoseg.core.instants import parse_instant
 from geoseg.core.request import Dates
 from geoseg.errors import BadDateError, BadOptionError, NotIngestibleError, UnknownNameError
 from geoseg.sources.local.layouts import layout
@@ -139,10 +140,9 @@ def instant(text: str) -> datetime:
         BadDateError: It is none.
     """
     try:
-        time = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        return parse_instant(text)
     except ValueError:
         raise BadDateError(f"{text!r} is no instant. Write it as 2018-09-21T05:32:11Z.") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _not_in_future(time: datetime, text: str) -> datetime:

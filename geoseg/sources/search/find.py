@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from geoseg.catalog.sensors import sensors
 from geoseg.core.area import Area, BBox
 from geoseg.core.request import Dates
 from geoseg.core.scene import Found, RejectedScene, Scene
-from geoseg.errors import BadOptionError, CatalogError, GeosegError, NoScenesError, SearchFailedError
+from geoseg.errors import BadOptionError, CatalogError, GeosegError, NoScenesError
 from geoseg.sources.search.catalog_location import Place, names, place_of
 from geoseg.sources.search.deduplicate import without_older
 from geoseg.sources.search.item_filter import Gate
@@ -176,22 +175,12 @@ def _from_web(url: str, query: Query) -> Iterator[Offer]:
     trust = Trust.of_url(url)
     io = BoundedIO(trust)
 
-    def read(address: str) -> object:
-        try:
-            return json.loads(io.request(address))
-        except GeosegError:
-            raise
-        except (ValueError, RecursionError):
-            raise SearchFailedError(
-                f"{trust.host} answered with something that is no JSON. Is this the address of a STAC catalogue?"
-            ) from None
-
-    landing = read(url)
+    landing = io.json(url)
     link = search_link(landing, url) if isinstance(landing, dict) else None
     if link is not None:
         yield from search_api(io, link[0], query, method=link[1])
     else:
-        yield from walk(url, trust, read, landing)
+        yield from walk(url, trust, io.json, landing)
 
 
 # -- saying that there is nothing -------------------------------------------------------------------------------

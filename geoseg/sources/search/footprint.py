@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from geoseg.core.area import Area, BBox
+from geoseg.core.numbers import finite
 from geoseg.core.scene import Scene
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def footprint_of(item: dict[str, Any]) -> BaseGeometry:
         with np.errstate(invalid="ignore"):  # NaN is looked for below, not warned of here
             outline = shape(geometry)
         coordinates = get_coordinates(outline)
-    except (ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
         raise ValueError("is no geometry") from None
     if outline.is_empty:
         raise ValueError("is empty")
@@ -57,7 +58,7 @@ def plain_bbox(some_bbox: object) -> BBox:
     """
     if not isinstance(some_bbox, list | tuple) or len(some_bbox) not in (4, 6):
         raise ValueError("is missing")
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in some_bbox):
+    if any(finite(number) is None for number in some_bbox):
         raise ValueError("is not finite")
     half = len(some_bbox) // 2
     west, south, east, north = (float(some_bbox[i]) for i in (0, 1, half, half + 1))

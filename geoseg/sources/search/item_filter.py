@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from geoseg.catalog.collections import Collection, Unsupported, collection
 from geoseg.core.area import BBox
+from geoseg.core.instants import parse_instant
+from geoseg.core.numbers import finite, first_beyond_float
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.errors import UnsafeHrefError
 from geoseg.sources.search.footprint import area_shape, footprint_of
@@ -72,6 +73,8 @@ class Gate:
 
     def _scene(self, offer: Offer) -> Scene:
         item = _shaped(offer.item)
+        if (number := first_beyond_float(item)) is not None:
+            raise _LeaveOutError(f"it holds a number of {len(str(number))} digits, which no measurement has")
         outline = _outline(item)
         west, south, east, north = _meets(outline, self.query.area.bbox)
         time = _time(item, whole=self.query.sensor is None)
@@ -186,27 +189,28 @@ def _time(item: dict[str, Any], *, whole: bool) -> datetime:
 
 def _instant(text: Any) -> datetime:
     try:
-        time = datetime.fromisoformat(text)
-        # STAC says UTC; a time without a zone is one that forgot to say so
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
+        return parse_instant(text)
+    except ValueError:
         raise _LeaveOutError(f"its date {str(text)[:40]!r} cannot be read") from None
 
 
 def _cloud_pct(item: dict[str, Any]) -> float | None:
     value = item["properties"].get("eo:cloud_cover")
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if number and 0 <= value <= 100 else None
+    number = finite(value)
+    return number if number is not None and 0 <= number <= 100 else None
 
 
 def _check_sizes(item: dict[str, Any]) -> None:
     for holder in (item["properties"], *item["assets"].values()):
+        for key in ("proj:transform", "proj:bbox"):
+            numbers = holder.get(key)
+            if isinstance(numbers, list) and any(finite(number) is None for number in numbers):
+                raise _LeaveOutError(f"its {key} holds something that is not a finite number")
         size = holder.get("proj:shape")
         if size is None:
             continue
-        sides = (
-            [n for n in size if isinstance(n, int | float) and 0 < n <= LARGEST_SIDE] if isinstance(size, list) else []
-        )
+        numbers = [finite(number) for number in size] if isinstance(size, list) else []
+        sides = [number for number in numbers if number is not None and 0 < number <= LARGEST_SIDE]
         if len(sides) != 2 or len(size) != 2 or sides[0] * sides[1] > LARGEST_PIXELS:
             raise _LeaveOutError(f"its size {str(size)[:40]} is absurd")
 
@@ -248,6 +252,8 @@ def _checked(href: object, offer: Offer, record: Collection, *, opened: bool) ->
     remote = safe.startswith(("http:", "https:", "s3:"))
     if opened and remote and offer.record is not None and not on_hosts(safe, record.hosts):
         raise UnsafeHrefError(f"Its files lie on {host_of(safe)}, which is no host of {offer.record}")
+    if opened and not offer.trust.local and safe.startswith("s3:") and not on_hosts(safe, record.hosts):
+        raise UnsafeHrefError(f"Its files lie in the bucket {host_of(safe)}, which its collection does not name")
     if opened and not offer.trust.local and safe.startswith(("http:", "https:")):
         host = (urlsplit(safe).hostname or "").lower()
         if host != offer.trust.host and leads_home(host):

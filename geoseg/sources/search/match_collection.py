@@ -32,6 +32,11 @@ def record_of(offer: Offer) -> str:
             raise UnattributedError(
                 f"it declares {DECLARED} {str(declared)[:80]!r}, which is no collection geoseg knows"
             )
+        if not offer.trust.local and not _may_declare(offer, declared):
+            raise UnattributedError(
+                f"it declares {DECLARED} {declared!r}, but its files lie on {_hosts(offer)}, which is no host of that "
+                "collection"
+            )
         return declared
     return _by_id_and_host(offer)
 
@@ -43,6 +48,14 @@ def read_assets(item: dict[str, Any], record: Collection) -> list[str]:
         return [name for name, asset in assets.items() if not NOT_READ & set(asset.get("roles") or ())]
     sources = [source if isinstance(source, str) else source.asset for source in record.bands.values()]
     return [name for name in dict.fromkeys([*sources, *record.mask_assets]) if name in assets]
+
+
+def _may_declare(offer: Offer, name: str) -> bool:
+    """A remote item may declare a collection on whose hosts its files lie, or one that no host and no key belong to."""
+    record = collections()[name]
+    if not record.hosts and record.access == "public":
+        return True
+    return _lies_on_its_hosts(offer, record)
 
 
 def _by_id_and_host(offer: Offer) -> str:

@@ -204,7 +204,10 @@ def _without_scheme(href: str, base: str, trust: Trust) -> str:
 def _path(path: str, trust: Trust) -> str:
     if not trust.local:
         raise UnsafeHrefError(f"A remote catalogue points to the local path {shown(path)}.")
-    return os.path.normpath(Path(path).absolute())
+    plain = os.path.normpath(Path(path).absolute())
+    if "%" in plain and not os.path.lexists(plain) and os.path.lexists(unquote(plain)):
+        return unquote(plain)  # an href is a URI, where a space is %20; a file's own name may hold a percent sign
+    return plain
 
 
 def _file_address(href: str, trust: Trust) -> str:

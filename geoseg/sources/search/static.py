@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +10,12 @@ from typing import Any
 from geoseg.errors import SearchFailedError, UnsafeHrefError
 from geoseg.sources.search.query import Offer
 from geoseg.sources.search.source_policy import Trust, checked_href, host_of
+from geoseg.sources.search.web import parse_json
 
 MOST_DOCUMENTS = 50_000
-LARGEST_FILE = 512 * 2**20
+LARGEST_FILE = 256 * 2**20
+MOST_LOCAL_VALUES = 10_000_000
+"""Of a file on this machine: an index of 10,000 items has about 5 million, and takes 1 GB."""
 
 Document = Any
 Read = Callable[[str], Document]
@@ -70,11 +72,11 @@ def read_file(path: str) -> Document:
             raise SearchFailedError(
                 f"{path} has more than {LARGEST_FILE // 2**20} MB: search a .parquet index instead."
             )
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parse_json(file.read_bytes(), MOST_LOCAL_VALUES)
     except OSError as error:
         raise SearchFailedError(f"{path} cannot be read: {(error.strerror or type(error).__name__).lower()}.") from None
-    except (ValueError, RecursionError):
-        raise SearchFailedError(f"{path} is no JSON.") from None
+    except ValueError as error:
+        raise SearchFailedError(f"{path} is not JSON that can be read ({error}).") from None
 
 
 def _children(document: dict[str, Any], where: str, trust: Trust) -> Iterator[str]:

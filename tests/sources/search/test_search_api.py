@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
+import socket
+import threading
+import time
 
 import pytest
 
@@ -101,7 +105,6 @@ def test_busy_servers_are_asked_again(server):
         (200, {"features": "many"}, "no STAC|left"),
         (200, {"features": [1]}, "no STAC"),
         (200, page(item("a"), rel="next"), "no STAC"),
-        (200, page(item("a"), href="x"), "no STAC"),
     ],
 )
 def test_answers_that_are_none(server, status, content, words):
@@ -114,7 +117,7 @@ def test_answers_that_are_none(server, status, content, words):
 
 def test_a_web_page_is_no_catalogue(server):
     server.answers["/"] = [(200, {}, b"<html>hello</html>")]
-    with pytest.raises(SearchFailedError, match="no JSON"):
+    with pytest.raises(SearchFailedError, match="not JSON"):
         find_scenes(AREA, MAY, "s2", server.url)
 
 
@@ -126,15 +129,167 @@ def test_nobody_there_names_the_host_alone():
 
 
 def test_a_catalogue_without_end_is_left(server):
-    far = [item(f"x{n}", west=40.0) for n in range(100)]
+    def more(path, body):
+        first = json.loads(body).get("from", 0)
+        far = [item(f"x{n}", west=40.0) for n in range(first, first + 100)]
+        link = {"rel": "next", "href": "search", "method": "POST", "merge": True, "body": {"from": first + 100}}
+        return 200, {}, json.dumps(page(*far, **link)).encode()
+
     server.landing()
-    server.says(
-        "/search",
-        page(*far, rel="next", href=f"{server.url}/search", method="POST"),
-    )
+    server.answers["/search"] = more
     with pytest.raises(AreaTooLargeError, match="More than 1000"):
         find_scenes(AREA, MAY, "s2", server.url)
     assert len(server.asked) < 20
+
+
+@pytest.mark.parametrize("advances", [False, True])
+def test_a_next_link_without_end_ends(server, advances):
+    """The same page for ever is the last one; other pages without a new item end in an error."""
+
+    def again(path, body):
+        number = json.loads(body).get("page", 0) + 1
+        body = {"page": number} if advances else {}
+        link = {"rel": "next", "href": f"{server.url}/search", "method": "POST", "body": body, "merge": True}
+        return 200, {}, json.dumps(page(item("a"), **link)).encode()
+
+    server.landing()
+    server.answers["/search"] = again
+    if advances:
+        with pytest.raises(SearchFailedError, match="without a new item"):
+            find_scenes(AREA, MAY, "s2", server.url)
+    else:
+        assert [scene.id for scene in find_scenes(AREA, MAY, "s2", server.url).scenes] == ["a"]
+    assert len(server.asked) < 30
+
+
+@pytest.mark.parametrize("href", ["/search", "search", "./search", "?token=1", "https://a.org/%zz", "http://[::1/x"])
+def test_next_links_are_relative_to_the_page(server, href):
+    def two(path, body):
+        asked = json.loads(body) if body else {}
+        if "token" in asked or "token" in path:
+            return 200, {}, json.dumps(page(item("b"))).encode()
+        link = {"rel": "next", "href": href, "method": "GET" if href.startswith("?") else "POST"}
+        return 200, {}, json.dumps(page(item("a"), **link, merge=True, body={"token": 1})).encode()
+
+    server.landing()
+    server.answers["/search"] = two
+    if href.startswith("http"):
+        with pytest.raises(SearchFailedError):
+            find_scenes(AREA, MAY, "s2", server.url)
+    else:
+        assert [scene.id for scene in find_scenes(AREA, MAY, "s2", server.url).scenes] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("most", "status", "words"),
+    [
+        (100, 400, {"code": "BadRequest", "description": "limit must be at most 100"}),
+        (10, 422, {"detail": [{"loc": ["body", "limit"], "msg": "limit: ensure this value is at most ten"}]}),
+        (25, 400, {"message": "The limit parameter exceeds 25"}),
+    ],
+)
+def test_the_limit_is_lowered_where_the_server_says_so(server, most, status, words):
+    def answer(path, body):
+        fits = json.loads(body)["limit"] <= most
+        return (200, {}, json.dumps(page(item("a"))).encode()) if fits else (status, {}, json.dumps(words).encode())
+
+    server.landing()
+    server.answers["/search"] = answer
+    assert [scene.id for scene in find_scenes(AREA, MAY, "s2", server.url).scenes] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (200, {"code": "BadRequest", "description": "bbox is not allowed for this collection"}),
+        (400, {"code": "BadRequest", "description": "bbox is not allowed for this collection"}),
+        (404, {"detail": "bbox is not allowed for this collection"}),
+        (422, {"detail": [{"loc": ["bbox"], "msg": "bbox is not allowed for this collection"}]}),
+        (500, {"error": {"message": "bbox is not allowed for this collection"}}),
+        (403, {"errors": ["bbox is not allowed for this collection\u001b[31m"]}),
+    ],
+)
+def test_the_servers_own_words_are_shown(server, status, answer):
+    server.landing()
+    server.says("/search", answer, status=status)
+    with pytest.raises(SearchFailedError, match="bbox is not allowed for this collection") as caught:
+        find_scenes(AREA, MAY, "s2", server.url)
+    assert str(caught.value).isprintable()
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_features_that_are_null_are_none(server):
+    server.landing()
+    server.says("/search", {"type": "FeatureCollection", "features": None})
+    with pytest.raises(NoScenesError):
+        find_scenes(AREA, MAY, "s2", server.url)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n"])
+def test_a_server_that_drips_is_left_at_the_deadline(monkeypatch, head):
+    monkeypatch.setattr(web, "ANSWER_DEADLINE_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stop = threading.Event()
+
+        def drip():
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(head)
+                while not stop.wait(0.05):
+                    connection.sendall(b"H")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(SearchFailedError, match="within 1 seconds"):
+            find_scenes(AREA, MAY, "s2", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        assert time.monotonic() - began < 10
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("unit", [b"[[]],", b'{"a":1},', b"1,"])
+def test_an_answer_of_too_many_values_is_not_read(server, monkeypatch, unit):
+    monkeypatch.setattr(web, "MOST_VALUES", 1000)
+    monkeypatch.setattr(web.parse_json, "__defaults__", (1000,))
+    server.landing()
+    server.answers["/search"] = [(200, {}, b'{"features": [' + unit * 2000 + b"null]}")]
+    with pytest.raises(SearchFailedError, match="more than 1,000 values"):
+        find_scenes(AREA, MAY, "s2", server.url)
+
+
+@pytest.mark.parametrize("href", ["file:///etc/passwd", "data:text/json,{}", "NETCDF:x", "ftp://a.org/s", "", None, 7])
+def test_search_links_of_other_schemes_are_passed_by(href):
+    links = [{"rel": "search", "href": href, "method": "POST"}]
+    assert search_link({"links": links}, "https://a.org/api") is None
+    links.append({"rel": "search", "href": "https://a.org/s", "method": "POST"})
+    assert search_link({"links": links}, "https://a.org/api") == ("https://a.org/s", "POST")
+    assert search_link({"links": href}, "https://a.org/api") is None
+
+
+HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda each: each["properties"].update({"proj:transform": [10, 0, 0, 0, -10, "HUGE"]}),
+        lambda each: each["properties"].update({"eo:cloud_cover": "HUGE"}),
+        lambda each: each["properties"].update({"proj:shape": ["HUGE", 1]}),
+        lambda each: each.update({"bbox": [0, 0, "HUGE", 1], "geometry": None}),
+        lambda each: each["geometry"]["coordinates"][0].__setitem__(0, ["HUGE", 1]),
+        lambda each: each["properties"].update({"sat:relative_orbit": "HUGE"}),
+    ],
+)
+@pytest.mark.parametrize("digits", [HUGE, "-" + HUGE, "1e999", "9" * 5000, "1" + "0" * 308])
+def test_one_item_with_a_number_beyond_float_does_not_stop_the_map(server, damage, digits):
+    bad = item("bad")
+    damage(bad)
+    text = json.dumps(page(bad, item("good"))).replace('"HUGE"', digits)
+    server.landing()
+    server.answers["/search"] = [(200, {}, text.encode())]
+    found = find_scenes(AREA, MAY, "s2", server.url)
+    assert "good" in [scene.id for scene in found.scenes]
 
 
 def test_redirects_are_followed_a_few_times_and_never_away(server):

@@ -219,7 +219,7 @@ def test_a_folder_without_a_catalogue_says_what_to_do(tmp_path):
 def test_files_that_are_no_catalogue(tmp_path, text):
     path = tmp_path / "catalog.json"
     path.write_text(text)
-    with pytest.raises(SearchFailedError, match=r"is no JSON|is no STAC"):
+    with pytest.raises(SearchFailedError, match=r"is not JSON|is no STAC"):
         find_scenes(AREA, MAY, "s2", str(path))
 
 
