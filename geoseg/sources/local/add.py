@@ -8,13 +8,15 @@ from pathlib import Path
 
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.core.progress import Progress, Report, silent
-from geoseg.errors import GeosegError, NotIngestibleError, ReadError
+from geoseg.errors import GeosegError, NotIngestibleError, ReadError, UnsafeHrefError
 from geoseg.sources.local.discover import discover
 from geoseg.sources.local.hint import another_sensor
 from geoseg.sources.local.item import Item, item_of
 from geoseg.sources.local.product import Options
 from geoseg.sources.local.radiometry import check_units
+from geoseg.sources.local.raster import damage_named
 from geoseg.sources.local.store import check_target, is_catalogue, merged, read_items, write_catalogue
+from geoseg.sources.search.source_policy import Trust, checked_href
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,9 @@ def _described(
     errors: list[tuple[Path, GeosegError]] = []
     for done, source in enumerate(sources, start=1):
         try:
-            item = item_of(source.product(options))
+            with damage_named(source.path):
+                item = item_of(source.product(options))
+            check_readable(item)
         except (NotIngestibleError, ReadError) as error:
             hint = another_sensor(source.path, options.sensor)
             errors.append((source.path, type(error)(f"{error} {hint}") if hint else error))
@@ -100,6 +104,24 @@ def _described(
                 items[item["id"]] = item
         report(Progress("add", done, len(sources), "file", source.path.name))
     return list(items.values()), errors
+
+
+def check_readable(item: Item) -> None:
+    """Refuse a file that `geoseg map` would refuse for its name, in the same words.
+
+    Raises:
+        NotIngestibleError: See above.
+    """
+    for asset in item["assets"].values():
+        path = asset["href"]
+        try:
+            read = checked_href(path, path, Trust(local=True))
+        except UnsafeHrefError as error:
+            raise NotIngestibleError(
+                f"{path} cannot be read under this name: {error} Rename it, or its folder."
+            ) from None
+        if Path(read) != Path(path):
+            raise NotIngestibleError(f"{path} cannot be read under this name: it would be taken for {read}. Rename it.")
 
 
 def _named_twice(path: Path, name: str) -> NotIngestibleError:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from pyproj import CRS as PyprojCRS  # noqa: N811
 from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
@@ -26,6 +27,13 @@ at a time, and unwrapping cannot take 360 degrees for none."""
 MOST_PIECES = 256
 """...and at most this many; what is still bent is covered by growing the polygon."""
 
+EARTH_RADIUS_M = (6.2e6, 6.5e6)
+"""Semi-major axes of Earth's ellipsoids lie within; the Moon's and Mars's do not."""
+
+_NOWHERE = (
+    "its CRS ({name}) has no place on Earth. Take the file in a CRS of the Earth, or give it the right one with "
+    "`gdal_edit.py -a_srs EPSG:N`."
+)
 WORLD = box(-180, -90, 180, 90)
 
 
@@ -56,10 +64,37 @@ def footprint(crs: CRS, transform: Affine, shape: tuple[int, int]) -> Footprint:
     Raises:
         NotIngestibleError: An edge lies where the projection has no place on Earth.
     """
-    to_degrees = Transformer.from_crs(crs.to_wkt(), "EPSG:4326", always_xy=True)
+    check_on_earth(crs)
+    try:
+        to_degrees = Transformer.from_crs(crs.to_wkt(), "EPSG:4326", always_xy=True)
+    except ProjError:
+        raise NotIngestibleError(_NOWHERE.format(name=_name_of(crs))) from None
     geometry = _around_pole(crs, transform, shape, to_degrees) or _outline(transform, shape, to_degrees)
     west, south, east, north = (float(number) for number in geometry.bounds)
     return Footprint(_plain(mapping(geometry)), (west, south, east, north))
+
+
+def check_on_earth(crs: CRS) -> None:
+    """Refuse a CRS that has no place on Earth: an engineering CRS, or one of another planet.
+
+    Raises:
+        NotIngestibleError: See above.
+    """
+    try:
+        plain = PyprojCRS.from_wkt(crs.to_wkt())
+        ellipsoid = plain.ellipsoid or next((each.ellipsoid for each in plain.sub_crs_list if each.ellipsoid), None)
+    except ProjError:
+        ellipsoid = None
+    if ellipsoid is None or not EARTH_RADIUS_M[0] < ellipsoid.semi_major_metre < EARTH_RADIUS_M[1]:
+        raise NotIngestibleError(_NOWHERE.format(name=_name_of(crs)))
+
+
+def _name_of(crs: CRS) -> str:
+    """A CRS as a message names it."""
+    try:
+        return PyprojCRS.from_wkt(crs.to_wkt()).name[:60] or "unnamed"
+    except ProjError:
+        return "unknown"
 
 
 def _outline(transform: Affine, shape: tuple[int, int], to_degrees: Transformer) -> BaseGeometry:

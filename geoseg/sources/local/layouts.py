@@ -17,7 +17,8 @@ class Layout(Record):
     Attributes:
         aliases: Other names of our bands, lower case, words joined by ``_``.
         orders: Orders of bands in the provider's own multi-band files; no two of one length.
-        extra: Bands that occur in files and that no model reads.
+        extra: Bands that occur in files and that no model reads; measurements in the sensor's unit.
+        unread: Other bands that occur in files (angles, quality), by their names as ``aliases`` has them: left out.
         fill: Digital number that the provider documents as "not observed"; None: none is documented.
         quantum: Reflectance of one digital number where a product stores reflectance as integers.
         masks: Bands of the provider's mask files, in file order, by the name of the asset.
@@ -30,6 +31,7 @@ class Layout(Record):
     aliases: dict[str, str] = {}
     orders: tuple[tuple[str, ...], ...] = ()
     extra: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     fill: int | None = None
     quantum: float | None = Field(default=None, gt=0)
     masks: dict[str, tuple[str, ...]] = {}

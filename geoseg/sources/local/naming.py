@@ -14,15 +14,22 @@ from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.raster import RasterFile
 
 ALPHA = "alpha"
+LEFT_OUT = "unread_"
+"""Begins the name of a band that no model reads; its place in the file follows."""
+
 COLOURS = ("red", "green", "blue", ALPHA)
 
 
 def canonical(name: str, sensor: str) -> str | None:
     """Our name of a band that a file calls ``name`` (any case, ``B02``, ``VV``, ``coastal_blue``); None: not known."""
-    key = re.sub(r"[\s\-]+", "_", name.strip().lower())
+    key = _key(name)
     known = {*sensor_record(sensor).bands, *layout(sensor).extra, ALPHA}
     name = layout(sensor).aliases.get(key, key)
     return name if name in known else None
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\s\-]+", "_", name.strip().lower())
 
 
 def bands_given(text: str | None, sensor: str) -> tuple[str, ...]:
@@ -33,8 +40,8 @@ def bands_given(text: str | None, sensor: str) -> tuple[str, ...]:
         UnknownNameError: A band that the sensor does not have.
     """
     names = []
-    for word in (text or "").replace(",", " ").split():
-        name = canonical(word, sensor)
+    for number, word in enumerate((text or "").replace(",", " ").split(), start=1):
+        name = f"{LEFT_OUT}{number}" if word == "-" else canonical(word, sensor)
         if name is None:
             raise UnknownNameError.among(f"{sensor} band", word, sensor_record(sensor).bands)
         names.append(name)
@@ -61,24 +68,55 @@ def band_names(
     Raises:
         NotIngestibleError: Nothing tells, or two sources disagree.
     """
-    described = tuple(canonical(text, sensor) if text else None for text in raster.descriptions)
+    described = tuple(_described(text, number, sensor) for number, text in enumerate(raster.descriptions, start=1))
     chosen = _completed(given, raster) if given else described
     if None in chosen:
         chosen = documented or (_coloured(raster) if layout(sensor).colour_tags else None) or chosen
     if None in chosen or len(chosen) != raster.count:
         raise NotIngestibleError(
-            f"{raster.path} has {raster.count} bands and {_what_it_says(raster, given)}. Name them in "
-            f"file order with --bands, out of {', '.join(sensor_record(sensor).bands)}."
+            f"{raster.path} has {raster.count} bands and {_what_it_says(raster, given, sensor)}. Name them in "
+            f"file order with --bands, out of {', '.join(sensor_record(sensor).bands)}; a hyphen leaves a band out"
+            f"{_example(raster, given, described)}."
         )
     for source, names in (("its band descriptions", described), ("the provider's order", documented or ())):
-        conflict = [(a, b) for a, b in zip(chosen, names, strict=False) if b is not None and a != b]
+        pairs = zip(chosen, names, strict=False)
+        conflict = [(a, b) for a, b in pairs if b is not None and a != b and not is_left_out(a)]
         if conflict:
             raise NotIngestibleError(
                 f"{raster.path}: {source} say {conflict[0][1]!r} where "
                 f"{'--bands' if given else 'another source'} says {conflict[0][0]!r}. Correct the one "
                 "that is wrong: a swapped band makes a wrong map."
             )
+    _check_alpha(raster, chosen)
     return _without_twins(raster, tuple(name for name in chosen if name))
+
+
+def is_left_out(name: str | None) -> bool:
+    """A band that no model reads, and that keeps its place in the file only."""
+    return name is not None and name.startswith(LEFT_OUT)
+
+
+def _described(text: str, number: int, sensor: str) -> str | None:
+    """Our name of a band by its description; of one that the layout says no model reads, one that leaves it out."""
+    if text and _key(text) in layout(sensor).unread:
+        return f"{LEFT_OUT}{number}"
+    return canonical(text, sensor) if text else None
+
+
+def _check_alpha(raster: RasterFile, names: tuple[str | None, ...]) -> None:
+    """Compare the names with the alpha tag: a tagged band hides pixels, whatever its name is.
+
+    Raises:
+        NotIngestibleError: A band tagged as alpha is called something else.
+    """
+    for number, (name, colour) in enumerate(zip(names, raster.colours, strict=True), start=1):
+        if colour == ALPHA and name != ALPHA:
+            called = "to be left out" if is_left_out(name) else f"called {name!r}"
+            raise NotIngestibleError(
+                f"{raster.path}: band {number} is tagged as alpha, which hides pixels where it is 0, and it is "
+                f"{called}. If it is no alpha band, remove the tag with `gdal_edit.py -colorinterp_{number} undefined "
+                "FILE`; if it is, call it alpha in --bands."
+            )
 
 
 def _completed(given: tuple[str, ...], raster: RasterFile) -> tuple[str, ...]:
@@ -99,11 +137,28 @@ def _without_twins(raster: RasterFile, names: tuple[str, ...]) -> tuple[str, ...
     return names
 
 
-def _what_it_says(raster: RasterFile, given: tuple[str, ...]) -> str:
+def _what_it_says(raster: RasterFile, given: tuple[str, ...], sensor: str) -> str:
     if given:
         return f"--bands names {len(given)}"
-    said = [text for text in raster.descriptions if text]
-    return f"calls them {', '.join(said[:4])}, which tells us nothing" if said else "does not name them"
+    if not any(raster.descriptions):
+        return "does not name them"
+    unknown = [
+        f"band {number} {text!r}" if text else f"band {number} without a name"
+        for number, text in enumerate(raster.descriptions, start=1)
+        if _described(text, number, sensor) is None
+    ]
+    return f"{sensor} has no {', '.join(unknown[:4])}"
+
+
+def _example(raster: RasterFile, given: tuple[str, ...], described: tuple[str | None, ...]) -> str:
+    """A ``--bands`` that would do, where most names are known."""
+    if given and len(given) < raster.count:
+        names = ["-" if is_left_out(name) else name for name in given] + ["-"] * (raster.count - len(given))
+    elif any(described) and None in described:
+        names = ["-" if name is None or is_left_out(name) else name for name in described]
+    else:
+        return ""
+    return f": --bands {','.join(names)}"
 
 
 # -- identity -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import RadiometryUnknownError
 from geoseg.sources.local.layouts import layout
-from geoseg.sources.local.naming import ALPHA, acquired, band_names, item_id
+from geoseg.sources.local.naming import ALPHA, acquired, band_names, is_left_out, item_id
 from geoseg.sources.local.product import BandOfFile, Conversion, FileOfProduct, Options, Product, Units
 from geoseg.sources.local.radiometry import check_pixels, decide
 from geoseg.sources.local.raster import RasterFile, look_at, sample
@@ -78,6 +78,8 @@ class PlainFiles:
         file = data_file(
             names[0] if len(self.paths) > 1 else "data", raster, names, nodata, (conversion,) * raster.count
         )
+        if left_out := [number for number, name in enumerate(names, start=1) if is_left_out(name)]:
+            notes += (f"left out, as no model reads it: band {', '.join(map(str, left_out))}",)
         check_pixels(raster, sample(raster), options.sensor, units, tuple(band.conversion for band in file.bands))
         return file, units, notes
 
@@ -91,7 +93,7 @@ def data_file(
 ) -> FileOfProduct:
     """A file of measured bands; an alpha band among them keeps its place and gets no conversion."""
     bands = tuple(
-        BandOfFile(band, dtype, None if band == ALPHA else empty, None if band == ALPHA else conversion)
+        BandOfFile(band, dtype, *((None, None) if band == ALPHA or is_left_out(band) else (empty, conversion)))
         for band, dtype, empty, conversion in zip(names, raster.dtypes, nodata, conversions, strict=True)
     )
     return FileOfProduct(name, "data", raster, bands)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +14,11 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from geoseg.errors import NotIngestibleError
@@ -32,6 +35,11 @@ SIGNATURES = {
 """First bytes of the formats that are opened, and GDAL's name of each. Formats that point to other files (VRT) stay
 closed, whatever a file is called: a file must not name where pixels come from."""
 
+ZIP = b"PK\x03\x04"
+LARGEST_BLOCK = 256 * 2**20
+"""Bytes of one block, decoded. A whole Sentinel-2 band in one block has 230 MB."""
+
+MOST_BLOCKS = 5_000_000
 SAMPLE_PX = 128
 SAMPLES_A_SIDE = 4
 
@@ -92,8 +100,9 @@ def look_at(path: Path) -> RasterFile:
     Raises:
         NotIngestibleError: Not an image, truncated, or without a place on Earth.
     """
-    with _opened(path) as source:
+    with damage_named(path), _opened(path) as source:
         _check_place(path, source)
+        _check_blocks(path, source)
         _check_whole(path, source)
         return RasterFile(
             path=path.absolute(),
@@ -122,7 +131,7 @@ def sample(raster: RasterFile) -> NDArray[np.float64]:
         NotIngestibleError: A window cannot be decoded.
     """
     parts = []
-    with _opened(raster.path) as source:
+    with damage_named(raster.path), _opened(raster.path) as source:
         for window in _windows(raster.shape):
             try:
                 pixels = source.read(window=window)
@@ -145,6 +154,19 @@ def _start(index: int, length: int) -> int:
     return max(0, length - SAMPLE_PX) * index // (SAMPLES_A_SIDE - 1)
 
 
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Raise what GDAL and PROJ say of a damaged file as a refusal of that file: their errors share no base class.
+
+    Raises:
+        NotIngestibleError: See above.
+    """
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError, CRSError, ProjError, OverflowError, MemoryError) as error:
+        raise NotIngestibleError(f"{path} is damaged: {_reason(error)}. Fetch it again.") from None
+
+
 def _opened(path: Path) -> Any:
     if not path.is_file():
         raise NotIngestibleError(f"There is no file {path}.")
@@ -163,6 +185,8 @@ def _opened(path: Path) -> Any:
 def _format(path: Path) -> str:
     with path.open("rb") as stream:
         start = stream.read(16)
+    if start.startswith(ZIP):
+        raise NotIngestibleError(f"{path} is a ZIP archive: unzip it, and add the folder that comes out.")
     for signature, driver in SIGNATURES.items():
         if start.startswith(signature):
             return driver
@@ -189,6 +213,26 @@ def _check_place(path: Path, source: Any) -> None:
         )
     if any(np.issubdtype(np.dtype(dtype), np.complexfloating) for dtype in source.dtypes):
         raise NotIngestibleError(f"{path} holds complex numbers ({source.dtypes[0]}): detect and calibrate it first.")
+
+
+def _check_blocks(path: Path, source: Any) -> None:
+    """Refuse blocks that take gigabytes when one of them is decoded, which a file of a few megabytes can hold."""
+    if source.driver != "GTiff":
+        return
+    together = source.count if str(source.profile.get("interleave", "")).lower() == "pixel" else 1
+    for (high, wide), dtype in zip(source.block_shapes, source.dtypes, strict=True):
+        size = high * wide * np.dtype(dtype).itemsize * together
+        if size > LARGEST_BLOCK:
+            raise NotIngestibleError(
+                f"{path} is stored in blocks of {high} x {wide} pixels, {size / 2**20:,.0f} MB each: reading any pixel "
+                f"would take all of it (at most {LARGEST_BLOCK // 2**20} MB). Rewrite it with "
+                "`gdal_translate -co TILED=YES`."
+            )
+        if -(-source.height // high) * -(-source.width // wide) > MOST_BLOCKS:
+            raise NotIngestibleError(
+                f"{path} is stored in more than {MOST_BLOCKS:,} blocks of {high} x {wide} pixels. Rewrite it with "
+                "`gdal_translate -co TILED=YES`."
+            )
 
 
 def _check_whole(path: Path, source: Any) -> None:

@@ -11,7 +11,7 @@ from geoseg.catalog.sensors import sensors
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.errors import CatalogError, NotIngestibleError
 from geoseg.sources.local.item import Item
-from geoseg.sources.local.naming import canonical
+from geoseg.sources.local.naming import canonical, is_left_out
 from geoseg.sources.local.product import Units
 from geoseg.sources.local.raster import RasterFile, look_at
 from geoseg.sources.local.store import CATALOG, PARQUET, read_items
@@ -93,6 +93,8 @@ def _grid_faults(asset: dict[str, Any], raster: RasterFile) -> Iterator[str]:
 
 def _radiometry_faults(names: list[str], numbers: list[dict[str, Any]], sensor: str) -> Iterator[str]:
     for name, described in zip(names, numbers, strict=True):
+        if is_left_out(name):
+            continue
         if canonical(name, sensor) != name:
             yield f"band {name!r} is no band of {sensor}."
         elif name != "alpha" and not all(isinstance(described.get(key), int | float) for key in ("scale", "offset")):

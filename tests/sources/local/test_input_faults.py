@@ -1,0 +1,241 @@
+"""Files as people bring them: a CRS off the Earth, odd TIFF tags, blocks of gigabytes, extra bands, strange names."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from datetime import date
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
+
+from geoseg.core.area import Area
+from geoseg.core.request import Dates
+from geoseg.errors import GeosegError, NotIngestibleError
+from geoseg.sources.local import raster as raster_module
+from geoseg.sources.local.add import add
+from geoseg.sources.local.footprint import check_on_earth
+from geoseg.sources.local.naming import bands_given
+from geoseg.sources.local.options import options_of
+from geoseg.sources.local.validate import validate
+from geoseg.sources.search import find_scenes
+
+DAY = "2018-09-21"
+
+
+def write(path, pixels, *, crs="EPSG:32632", names=None, colours=None, **profile):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count, height, width = pixels.shape
+    size = {"count": count, "height": height, "width": width, "dtype": pixels.dtype}
+    place = {"crs": crs, "transform": from_origin(500_000, 1_300_000, 20, 20)}
+    with rasterio.open(path, "w", driver="GTiff", **size, **place, **profile) as file:
+        file.write(pixels)
+        if names:
+            file.descriptions = names
+        if colours:
+            file.colorinterp = colours
+    return path
+
+
+def radar(count=2, side=32):
+    return np.random.default_rng(3).normal(-12, 1, (count, side, side)).astype("float32")
+
+
+def optical(count=4, side=32):
+    return np.random.default_rng(3).integers(300, 3000, (count, side, side)).astype("uint16")
+
+
+def added(*paths, out, **words):
+    words = {"sensor": "s1", "units": "db", "date": DAY} | words
+    return add(list(paths), out, options_of(**words))
+
+
+# -- places ---------------------------------------------------------------------------------------------------------
+
+NOWHERE = {
+    "engineering": 'LOCAL_CS["arbitrary",UNIT["metre",1]]',
+    "engineering 2": 'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],'
+    'LENGTHUNIT["metre",1]]',
+    "Mars": "+proj=eqc +R=3396190 +units=m",
+    "the Moon": "+proj=longlat +R=1737400",
+    "Jupiter": "+proj=eqc +a=71492000 +b=66854000 +units=m",
+}
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+def test_a_crs_off_the_earth_is_one_refusal_and_the_good_files_are_added(tmp_path, name):
+    text = NOWHERE[name]
+    crs = CRS.from_proj4(text) if text.startswith("+") else CRS.from_wkt(text)
+    bad = write(tmp_path / "in" / "bad.tif", radar(), crs=crs, names=("VV", "VH"))
+    good = write(tmp_path / "in" / "good.tif", radar(), names=("VV", "VH"))
+    answer = added(tmp_path / "in", out=tmp_path / "mine")
+    assert [item["id"] for item in answer.items] == [good.stem]
+    (refused,) = answer.refused
+    assert refused.path == bad and "\n" not in refused.reason and len(refused.reason) < 400
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32755", "EPSG:3413", "EPSG:27700", "ESRI:54009"])
+def test_crss_of_the_earth_are_taken(crs):
+    check_on_earth(CRS.from_string(crs))
+
+
+# -- damage ---------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(entry=st.integers(0, 30), field=st.integers(0, 2), value=st.integers(0, 2**32 - 1))
+def test_a_damaged_tag_is_a_refusal_or_nothing(tmp_path_factory, entry, field, value):
+    """Type, count or value of one entry of the image's directory is replaced."""
+    folder = tmp_path_factory.mktemp("tag")
+    path = write(folder / "a.tif", radar(), names=("VV", "VH"), tiled=True, blockxsize=16, blockysize=16)
+    content = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, start)
+    place = start + 2 + 12 * (entry % count)
+    form, offset = (("<H", 2), ("<I", 4), ("<I", 8))[field]
+    struct.pack_into(form, content, place + offset, value % 2**16 if form == "<H" else value)
+    path.write_bytes(content)
+    try:
+        added(path, out=folder / "mine")
+    except GeosegError as error:
+        assert "\n" not in str(error)
+
+
+def test_blocks_of_gigabytes_are_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(raster_module, "LARGEST_BLOCK", 2**20)
+    fine = write(tmp_path / "fine.tif", radar(2, 512), names=("VV", "VH"), tiled=True)
+    assert added(fine, out=tmp_path / "mine").items
+    whole = write(
+        tmp_path / "whole.tif",
+        radar(2, 512),
+        names=("VV", "VH"),
+        blockysize=512,
+        interleave="pixel",
+        compress="deflate",
+    )
+    with pytest.raises(NotIngestibleError, match="blocks of 512 x 512 pixels, 2 MB each"):
+        added(whole, out=tmp_path / "other")
+
+
+def test_an_archive_is_to_be_unzipped(tmp_path):
+    path = tmp_path / "S2A_MSIL2A_20200219T112111_N0214_R037_T29RKH_20200219T130000.SAFE.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/MTD_MSIL2A.xml", "<a/>")
+    with pytest.raises(NotIngestibleError, match="unzip it"):
+        added(path, out=tmp_path / "mine", sensor="s2", units=None)
+
+
+# -- bands ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sensor", "names", "words", "bands"),
+    [
+        ("s1", ("VV", "VH", "angle"), {}, ["vv", "vh"]),
+        ("s1", ("Sigma0_VV_db", "Sigma0_VH_db"), {}, ["vv", "vh"]),
+        ("s1", ("Gamma0_VH_db", "localIncidenceAngle", "Gamma0_VV_db"), {}, ["vh", "vv"]),
+        ("s1", (None, None, None), {"bands": "vv,vh,-"}, ["vv", "vh"]),
+        ("s1", (None, None, None), {"bands": "-,vh,vv"}, ["vh", "vv"]),
+        ("s2", ("B2", "B3", "B4", "B8", "QA60"), {}, ["blue", "green", "red", "nir"]),
+        ("s2", ("B2", "B3", "B4", "B8", "SWIR1"), {"bands": "blue,green,red,nir,-"}, ["blue", "green", "red", "nir"]),
+    ],
+)
+def test_bands_that_no_model_reads_are_left_out(tmp_path, sensor, names, words, bands):
+    pixels = radar(len(names)) if sensor == "s1" else optical(len(names))
+    path = write(tmp_path / "a.tif", pixels, names=tuple(name or "" for name in names))
+    more = {"sensor": "s2", "units": "reflectance"} if sensor == "s2" else {}
+    (item,) = added(path, out=tmp_path / "mine", **more, **words).items
+    named = [band["name"] for band in item["assets"]["data"]["eo:bands"]]
+    assert [name for name in named if not name.startswith("unread")] == bands
+    assert len(named) == len(names)
+    assert validate(tmp_path / "mine")[1] == ()
+
+
+def test_the_unknown_band_is_named_and_the_way_to_leave_it_out(tmp_path):
+    path = write(tmp_path / "a.tif", optical(5), names=("Blue", "Green", "Red", "NIR", "SWIR1"))
+    with pytest.raises(NotIngestibleError) as caught:
+        added(path, out=tmp_path / "mine", sensor="s2", units="reflectance")
+    said = str(caught.value)
+    assert "band 5 'SWIR1'" in said and "'Blue'" not in said and "--bands blue,green,red,nir,-" in said
+    short = write(tmp_path / "b.tif", radar(3))
+    with pytest.raises(NotIngestibleError, match="--bands vv,vh,-"):
+        added(short, out=tmp_path / "mine", bands="vv,vh")
+
+
+def test_a_hyphen_keeps_its_place():
+    assert bands_given("vv,-,vh", "s1") == ("vv", "unread_2", "vh")
+
+
+@pytest.mark.parametrize("bands", ["red,green,blue,nir", "red,green,blue,-"])
+def test_near_infrared_that_is_tagged_as_alpha_is_a_contradiction(tmp_path, bands):
+    tags = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    pixels = np.full((4, 32, 32), 90, "uint8")
+    path = write(tmp_path / "a.tif", pixels, colours=tags, photometric="RGB", ALPHA="YES")
+    with pytest.raises(NotIngestibleError, match="band 4 is tagged as alpha") as caught:
+        added(path, out=tmp_path / "mine", sensor="aerial", units=None, bands=bands)
+    assert "gdal_edit.py -colorinterp_4 undefined" in str(caught.value)
+    (item,) = added(path, out=tmp_path / "mine", sensor="aerial", units=None, bands="red,green,blue").items
+    assert item["assets"]["data"]["geoseg:mask"] == "alpha"
+
+
+def test_a_name_that_contradicts_the_tag_is_a_contradiction(tmp_path):
+    tags = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    path = write(
+        tmp_path / "a.tif",
+        np.full((4, 32, 32), 90, "uint8"),
+        names=("red", "green", "blue", "nir"),
+        colours=tags,
+        photometric="RGB",
+        ALPHA="YES",
+    )
+    with pytest.raises(NotIngestibleError, match="tagged as alpha"):
+        added(path, out=tmp_path / "mine", sensor="aerial", units=None)
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+LETTERS = st.text(
+    st.sampled_from("ab _-.,;:%#?&=+@!~'()[]{}|<>\"\\$*^`é日")
+    | st.characters(codec="utf-8", exclude_categories=("C", "Z")),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=LETTERS, below=LETTERS | st.sampled_from(["vsizip", "a.vrt", "%2e", "file:", "s3:", "https:"]))
+def test_what_is_added_can_be_mapped(tmp_path_factory, name, below):
+    """Whatever file and folder are called: `catalog add` refuses the name, or a search finds the scene."""
+    name, below = name.replace("/", "_"), below.replace("/", "_").strip(". ") or "x"
+    folder = tmp_path_factory.mktemp("names")
+    path = write(folder / below / f"x{name}.tif", radar(), names=("VV", "VH"))
+    try:
+        (item,) = added(path, out=folder / "mine").items
+    except NotIngestibleError as error:
+        assert "cannot be read under this name" in str(error) or "names no" in str(error)
+        return
+    west, south, east, north = item["bbox"]
+    day = Dates(date(2018, 9, 21), date(2018, 9, 21))
+    for door in ("catalog.json", "items.parquet"):
+        found = find_scenes(Area.from_bbox((west, south, east, north)), day, "s1", str(folder / "mine" / door))
+        (scene,) = found.scenes
+        assert scene.item["assets"]["data"]["href"] == str(path)
+
+
+@pytest.mark.parametrize("encoded", ["scene%20two.tif", "./scene%20two.tif", "../in/scene%20two.tif"])
+def test_percent_encoded_hrefs_of_local_items_are_decoded(tmp_path, encoded):
+    path = write(tmp_path / "in" / "scene two.tif", radar(), names=("VV", "VH"))
+    added(path, out=tmp_path / "in")
+    item = tmp_path / "in" / "local-s1" / "scene_two.json"
+    text = item.read_text().replace("../scene two.tif", encoded if encoded.startswith("../") else f"../{encoded}")
+    item.write_text(text.replace("../in/", "../../in/"))
+    west, south, east, north = Area.from_bbox((8.9, 11.7, 9.1, 11.8)).bbox
+    day = Dates(date(2018, 9, 21), date(2018, 9, 21))
+    found = find_scenes(Area.from_bbox((west, south, east, north)), day, "s1", str(item))
+    assert found.scenes[0].item["assets"]["data"]["href"] == str(path)
