@@ -9,6 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geoseg.cli.json_output import note_json
+from geoseg.cli.options import (
+    COMPUTING,
+    IMAGERY,
+    MODEL,
+    PRODUCTS,
+    WHEN,
+    Aoi,
+    Bbox,
+    Catalog,
+    Date,
+    MaxCloud,
+    ModelName,
+    SensorName,
+    WindowDays,
+)
 from geoseg.errors import BadOptionError
 
 if TYPE_CHECKING:
@@ -69,57 +84,90 @@ def _as_typed(value: Any) -> str | None:
 
 def map_(
     ctx: typer.Context,
-    bbox: Annotated[str | None, typer.Option(help="Area: west,south,east,north in degrees.", metavar="W,S,E,N")] = None,
-    aoi: Annotated[Path | None, typer.Option(help="Area: polygons of a GeoJSON, GPKG or Shapefile, any CRS.")] = None,
-    date: Annotated[
-        str | None, typer.Option(help="Day, or FIRST/LAST, in UTC.", metavar="YYYY-MM-DD[/YYYY-MM-DD]")
-    ] = None,
-    sensor: Annotated[str | None, typer.Option(help="s1, s2, planetscope or aerial.")] = None,
-    catalog: Annotated[
+    bbox: Bbox = None,
+    aoi: Aoi = None,
+    date: Date = None,
+    before: Annotated[
         str | None,
-        typer.Option(help="Catalogue name, STAC API address, catalog.json or .parquet.", metavar="NAME|URL|PATH"),
+        typer.Option(
+            help="Dates before the flood: water seen then is permanent.", metavar="DATE[/DATE]", rich_help_panel=WHEN
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model name or bundle folder.", metavar="NAME|FOLDER")] = None,
+    window_days: WindowDays = 0,
+    sensor: SensorName = None,
+    catalog: Catalog = None,
+    max_cloud: MaxCloud = None,
+    composite: Annotated[
+        str,
+        typer.Option(
+            help="nearest clear observation in time, or per-pixel median.", metavar="NAME", rich_help_panel=IMAGERY
+        ),
+    ] = "nearest",
+    model: ModelName = None,
     prune: Annotated[
-        int | None, typer.Option(help="Level 1..4 of a U-Net++ to stop at: coarser, faster.", metavar="1..4")
+        int | None,
+        typer.Option(
+            help="Level 1..4 of a U-Net++ to stop at: coarser, faster.", metavar="1..4", rich_help_panel=MODEL
+        ),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="32, or bf16: a network in bfloat16, faster on a GPU and off by a little.")
+        str,
+        typer.Option(
+            help="32, or bf16: a network in bfloat16, faster on a GPU, with small differences.",
+            metavar="32|bf16",
+            rich_help_panel=MODEL,
+        ),
     ] = "32",
-    out: Annotated[Path, typer.Option(help="Folder for the products.")] = Path("flood"),
-    config: Annotated[
-        Path | None,
-        typer.Option(help="YAML file holding any of these options; flags win.", callback=_defaults_from, is_eager=True),
+    out: Annotated[
+        Path, typer.Option(help="Folder for the products.", metavar="FOLDER", rich_help_panel=PRODUCTS)
+    ] = Path("flood"),
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite/--no-overwrite", help="Replace the products in --out.", rich_help_panel=PRODUCTS),
+    ] = False,
+    resolution: Annotated[
+        float | None,
+        typer.Option(help="Pixel size in metres (default: the sensor's).", metavar="M", rich_help_panel=PRODUCTS),
     ] = None,
-    resolution: Annotated[float | None, typer.Option(help="Pixel size in metres (default: the sensor's).")] = None,
     crs: Annotated[
-        str | None, typer.Option(help="Output CRS (default: the area's UTM zone).", metavar="EPSG:N")
+        str | None,
+        typer.Option(help="Output CRS (default: the area's UTM zone).", metavar="EPSG:N", rich_help_panel=PRODUCTS),
     ] = None,
-    window_days: Annotated[int, typer.Option(help="Also search this many days before and after.")] = 0,
-    max_cloud: Annotated[
-        float | None, typer.Option(help="Leave out scenes stating more cloud than this, per cent.")
-    ] = None,
-    composite: Annotated[str, typer.Option(help="nearest clear observation in time, or per-pixel median.")] = "nearest",
     reference_water: Annotated[
         str | None,
         typer.Option(
-            help="Permanent water: collection name, raster or vector file, or none.", metavar="NAME|FILE|none"
+            help="Permanent water: collection name, raster or vector file, or none.",
+            metavar="NAME|FILE",
+            rich_help_panel=PRODUCTS,
         ),
     ] = None,
-    before: Annotated[
-        str | None,
-        typer.Option(help="Dates before the flood: water seen then is permanent.", metavar="YYYY-MM-DD[/...]"),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Compute on this many local processes.")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Compute on the workers of this dask scheduler.", metavar="tcp://HOST:PORT")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Chips through the network at once.")] = 8,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite/--no-overwrite", help="Replace the products in --out.")
+    yes: Annotated[
+        bool, typer.Option("--yes/--no-yes", help="Map an area over the size limit.", rich_help_panel=PRODUCTS)
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes/--no-yes", help="Map an area over the size limit.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Compute on this many local processes.", metavar="N", rich_help_panel=COMPUTING),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute on the workers of this dask scheduler.", metavar="tcp://HOST:PORT", rich_help_panel=COMPUTING
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="NAME", rich_help_panel=COMPUTING)] = "auto",
+    batch_size: Annotated[
+        int,
+        typer.Option(min=1, help="Chips through the network at once.", metavar="N", rich_help_panel=COMPUTING),
+    ] = 8,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of any of these options; options on the command line win.",
+            metavar="FILE",
+            callback=_defaults_from,
+            is_eager=True,
+        ),
+    ] = None,
     json_: Annotated[
         bool,
         typer.Option(
@@ -127,14 +175,15 @@ def map_(
         ),
     ] = False,
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="Say more; twice: also what libraries say.")
+        int,
+        typer.Option("-v", "--verbose", count=True, help="Also print the model's limits; -vv: libraries' logs too."),
     ] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet/--no-quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet/--no-quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Write a flood mask for an area and a date.
 
-    Into --out go flood.tif (0 dry, 1 flood or water, 2 permanent water, 255 not observed), probability.tif, source.tif,
-    preview.png and run.json. A run that was stopped carries on when it is started again.
+    Written into --out: flood.tif (0 dry, 1 flood or water, 2 permanent water, 255 not observed), probability.tif,
+    source.tif, preview.png and run.json. A run that was stopped resumes when the same command is started again.
     """
     from geoseg.cli.progress import progress_bars, set_up_logging
 

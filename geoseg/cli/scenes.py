@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from geoseg.cli.options import Aoi, Bbox, Catalog, Date, MaxCloud, ModelName, SensorName, WindowDays
 
 if TYPE_CHECKING:
     from geoseg.core.request import Request
@@ -14,24 +15,14 @@ if TYPE_CHECKING:
 
 
 def scenes(
-    bbox: Annotated[str | None, typer.Option(help="Area: west,south,east,north in degrees.", metavar="W,S,E,N")] = None,
-    aoi: Annotated[Path | None, typer.Option(help="Area: polygons of a GeoJSON, GPKG or Shapefile, any CRS.")] = None,
-    date: Annotated[
-        str | None, typer.Option(help="Day, or FIRST/LAST, in UTC.", metavar="YYYY-MM-DD[/YYYY-MM-DD]")
-    ] = None,
-    sensor: Annotated[str | None, typer.Option(help="s1, s2, planetscope or aerial.")] = None,
-    catalog: Annotated[
-        str | None,
-        typer.Option(help="Catalogue name, STAC API address, catalog.json or .parquet.", metavar="NAME|URL|PATH"),
-    ] = None,
-    window_days: Annotated[int, typer.Option(help="Also search this many days before and after.")] = 0,
-    max_cloud: Annotated[
-        float | None, typer.Option(help="Leave out scenes stating more cloud than this, per cent.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Model whose bands the scenes must have. Default: the sensor's.", metavar="NAME|FOLDER"),
-    ] = None,
+    bbox: Bbox = None,
+    aoi: Aoi = None,
+    date: Date = None,
+    window_days: WindowDays = 0,
+    sensor: SensorName = None,
+    catalog: Catalog = None,
+    max_cloud: MaxCloud = None,
+    model: ModelName = None,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """List the scenes a map would use, and those rejected with the reason. No pixel is opened."""
