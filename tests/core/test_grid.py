@@ -30,6 +30,19 @@ def test_every_point_of_the_box_is_on_the_grid(bbox, resolution, data):
     assert bottom - 0.5 <= y <= top + 0.5
 
 
+@pytest.mark.parametrize("bbox", [(6.2, 62.0, 11.8, 64.0), (6.2, -64.0, 11.8, -62.0), (-40.0, 84.6, 0.0, 85.0)])
+def test_the_bulge_of_a_long_edge_is_on_the_grid(bbox):
+    """A parallel is a curve in UTM: 60 km further at the middle of a wide box than at its corners."""
+    grid = output_grid(bbox, 100.0, limit_megapixels=None)
+    west, south, east, north = bbox
+    edges = [(west + (east - west) * n / 500, lat) for n in range(501) for lat in (south, north)]
+    lon, lat = zip(*edges, strict=True)
+    x, y = Transformer.from_crs(4326, str(grid.crs), always_xy=True).transform(lon, lat)
+    left, bottom, right, top = grid.extent.boundingbox
+    assert left - 50 <= min(x) <= max(x) <= right + 50
+    assert bottom - 50 <= min(y) <= max(y) <= top + 50
+
+
 @settings(deadline=None, max_examples=60)
 @given(boxes(), st.sampled_from([3.0, 10.0, 30.0]))
 def test_edges_lie_on_whole_multiples(bbox, resolution):

@@ -31,6 +31,19 @@ def test_every_scene_is_in_one_pass_of_its_platform(some):
         assert all(b.time - a.time <= PASS_GAP for a, b in pairwise(group))
 
 
+def test_a_pass_ends_after_a_gap_of_ten_minutes():
+    """Scenes of one pass follow within seconds, the next orbit comes after some 100 minutes."""
+
+    def groups(*seconds):
+        times = [NOON + timedelta(seconds=each) for each in seconds]
+        some = [Scene(str(time), "c/x", "s1", time, (0, 0, 1, 1), "A") for time in times]
+        return [len(group) for group in passes(some)]
+
+    assert groups(0, 25, 50, 600 + 50, 1200 + 50) == [5]
+    assert groups(0, 601) == [1, 1]
+    assert groups(0, 25, 5900, 5925) == [2, 2]
+
+
 @given(scenes(), st.randoms())
 def test_nearness_does_not_depend_on_the_order_of_the_catalogue(some, random):
     expected = by_nearness(some, NOON)

@@ -133,6 +133,21 @@ def test_a_failed_write_leaves_the_old_file_and_no_half_one(tmp_path, codes):
     assert {file: file.read_bytes() for file in out.iterdir()} == before
 
 
+def test_an_end_that_a_full_disk_lost_without_a_word_is_noticed(tmp_path, codes, monkeypatch):
+    """Some network drives report a full disk only later: what reads back otherwise is no product."""
+
+    def copy_and_lose_the_end(vrt, part, **options):
+        with rasterio.open(vrt) as whole, rasterio.open(part, "w", **{**whole.profile, "driver": "GTiff"}) as file:
+            pixels = whole.read(1)
+            pixels[-1, -1] ^= 1
+            file.write(pixels, 1)
+
+    monkeypatch.setattr("rasterio.shutil.copy", copy_and_lose_the_end)
+    with pytest.raises(OutputNotWritableError, match=r"flood\.tif"):
+        write_cog(layer_of(tmp_path, codes), tmp_path / "out" / "flood.tif", grid(codes.shape), LEGEND.band)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_layer_off_the_grid_is_refused(tmp_path, codes):
     with pytest.raises(ValueError, match="not on a grid"):
         write_cog(layer_of(tmp_path, codes), tmp_path / "flood.tif", grid((5, 5)), LEGEND.band)

@@ -22,7 +22,7 @@ from geoseg.training.crops import Tiles
 from geoseg.training.finetune import finetune
 from geoseg.training.loop import LAST, AtomicCheckpointIO
 from geoseg.training.recipe import Augmentation
-from geoseg.training.segmentation_module import SCORE, iou_of, rate_at
+from geoseg.training.segmentation_module import SCORE, iou_of
 from tests.support.little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of
 
 QUICK = {"steps": 30, "round_steps": 3, "lr": 0.05, "warmup": 0.0, "batch_size": 4, "validation": 0.3}
@@ -210,26 +210,6 @@ def test_many_classes(tmp_path):
     assert load_model(done.folder).module(torch.zeros(1, 2, 32, 32)).shape == (1, 3, 32, 32)
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5])
-def test_deep_supervision_reaches_every_head(tmp_path, weight):
-    how = recipe(model="unetplusplus-efficientnet-b0", options={}, side_weight=weight, steps=1, weight_decay=0.0)
-    data = little_set(2)
-    done = finetune(data, how, tmp_path / "m")
-    module = load_model(done.folder).module
-    with torch.random.fork_rng():
-        torch.manual_seed(how.seed)
-        from geoseg.models.bundle import build_from
-
-        before = build_from(done.card)
-    moved = [
-        not torch.equal(head.state_dict()[key], other.state_dict()[key])
-        for head, other in zip(module.side_heads, before.side_heads, strict=True)
-        for key in head.state_dict()
-        if key.endswith("weight")
-    ]
-    assert all(moved)  # the answer is the mean of the heads: without side losses each still learns
-
-
 def test_half_precision(tmp_path):
     done = finetune(little_set(), recipe(precision="bf16"), tmp_path / "m")
     assert np.isfinite(done.history[-1]["loss"])
@@ -249,14 +229,6 @@ def test_images_with_holes_train_and_one_without_a_pixel_does_no_harm(tmp_path):
     done = finetune(set_of(*pairs), recipe(), tmp_path / "m")
     assert np.isfinite([line["loss"] for line in done.history]).all()
     assert sum(done.card.training.labelled_px.values()) == 4 * (22 * 32 - 12 * 12)
-
-
-def test_the_rate_rises_and_falls():
-    rate = rate_at(100, 0.1, 0.01)
-    rates = [rate(step) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[-1] == pytest.approx(0.01)
-    assert rates[:10] == sorted(rates[:10]) and rates[10:] == sorted(rates[10:], reverse=True)
-    assert [rate_at(1, 0.0, 0.0)(step) for step in (0, 1)] == [1.0, 1.0] or rate_at(1, 0.0, 0.0)(0) == 1.0
 
 
 def test_logs_lie_beside_the_bundle(tmp_path):

@@ -99,6 +99,22 @@ def test_an_aoi_is_the_same_pixel_by_pixel_however_it_is_windowed():
     assert whole.sum() * 9e-4 == pytest.approx(projected.area / 1e6, rel=5e-3)
 
 
+def test_a_long_edge_of_an_aoi_is_straight_in_degrees_not_on_the_grid():
+    """Five degrees along a parallel bulge by kilometres in UTM: GeoJSON (RFC 7946) draws the line in degrees."""
+    from shapely import contains_xy
+
+    corners = [(6.5, 60.2), (11.5, 60.2), (11.5, 60.5), (6.5, 60.5)]
+    grid = output_grid((6.5, 60.1, 11.5, 60.6), 100)
+    window = (slice(0, grid.shape[0]), slice(0, grid.shape[1]))
+    inside = aoi_mask(json.dumps(Polygon(corners).__geo_interface__), grid, window)
+    rows, columns = np.meshgrid(np.arange(grid.shape[0]) + 0.5, np.arange(grid.shape[1]) + 0.5, indexing="ij")
+    to_degrees = Transformer.from_crs(grid.crs.to_wkt(), 4326, always_xy=True)
+    lon, lat = to_degrees.transform(grid.affine.a * columns + grid.affine.c, grid.affine.e * rows + grid.affine.f)
+    expected = contains_xy(Polygon(corners), lon, lat)
+    assert expected.mean() > 0.3
+    assert (inside != expected).mean() < 1e-4
+
+
 @given(
     st.integers(1, 70),
     st.integers(1, 70),
