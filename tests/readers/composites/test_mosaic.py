@@ -1,13 +1,12 @@
-"""The nearest clear observation wins; the median is over what was observed."""
+"""The nearest clear observation wins."""
 
 from __future__ import annotations
 
 import numpy as np
+from geoseg.readers.composites.mosaic import NOT_OBSERVED, Mosaic
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-from geoseg.readers.composite import NOT_OBSERVED, Mosaic, median
 
 SHAPE = (5, 4)
 WHOLE = (slice(0, 5), slice(0, 4))
@@ -43,18 +42,3 @@ def test_the_missing_window_holds_all_that_is_missing_and_no_empty_edge(seen):
     assert seen[outside].all()
     part = ~seen[window]
     assert part[0].any() and part[-1].any() and part[:, 0].any() and part[:, -1].any()
-
-
-@given(st.lists(arrays(np.float32, SHAPE, elements=st.sampled_from([np.nan, 1, 2, 3, 7])), min_size=1, max_size=5))
-def test_the_median_is_numpys_over_what_was_observed_and_its_source_the_nearest(stack):
-    passes = [
-        (values[None], np.where(np.isnan(values), NOT_OBSERVED, code).astype(np.uint8))
-        for code, values in enumerate(stack)
-    ]
-    middle, source = median(passes)
-    observed = ~np.isnan(np.stack(stack))
-    expected = np.full(SHAPE, np.nan)
-    for y, x in np.argwhere(observed.any(axis=0)):
-        expected[y, x] = np.median(np.stack(stack)[observed[:, y, x], y, x])
-    np.testing.assert_array_equal(middle[0], expected)
-    assert (source == np.where(observed.any(axis=0), observed.argmax(axis=0), NOT_OBSERVED)).all()
