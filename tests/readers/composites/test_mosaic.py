@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from geoseg.readers.composites.mosaic import NOT_OBSERVED, Mosaic
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from geoseg.readers.composites.mosaic import NOT_OBSERVED, Mosaic
 
 SHAPE = (5, 4)
 WHOLE = (slice(0, 5), slice(0, 4))
