@@ -84,7 +84,7 @@ class EncoderFamily(Record):
 
     Attributes:
         title: One line.
-        builder: Which of our modules builds it.
+        builder: Family of encoders that builds it; see ``geoseg.models.foundation.build.FAMILIES``.
         bands: Bands that the released patch embedding has kernels for, in order. None: any wavelength.
         norm_epsilon: LayerNorm's epsilon of the released weights, where it is an option.
         positions: What to do off the pretraining's grid.
@@ -98,7 +98,7 @@ class EncoderFamily(Record):
     """
 
     title: str
-    builder: Literal["prithvi", "clay", "dofa", "dofa-v2"]
+    builder: str
     bands: tuple[str, ...] | None = None
     norm_epsilon: float | None = None
     positions: Literal["recompute", "interpolate"]

@@ -16,9 +16,6 @@ from geoseg.models.foundation.protocol import PatchEncoder
 UNDECAYED = re.compile(r"(bias|token|positions|pos_embed|scale|gamma)$")
 """Names of parameters that weight decay would only pull away from where they belong; whatever is a vector, too."""
 
-PATHS = (("encoder",), ("stem", "downs"), ("resnet", "to_tokens", "positions", "blocks", "last_block", "norm"))
-"""Parts of a network that lead from the image to its coarsest features, in order: whichever it has."""
-
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 FIRST = re.compile(r"first:(\d+)$")
@@ -111,7 +108,7 @@ def _of_encoder(module: nn.Module) -> Iterator[tuple[int, nn.Parameter]]:
 
 def _layers(module: nn.Module) -> list[list[tuple[int, nn.Parameter]]]:
     """Parameters of each layer of the encoder, the stem first; lists of blocks count one by one."""
-    path = next((path for path in PATHS if all(hasattr(module, name) for name in path)), ())
+    path: tuple[str, ...] = getattr(module, "encoder_path", ("encoder",) if hasattr(module, "encoder") else ())
     found = []
     for name in path:
         part = getattr(module, name)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from torch import nn
 
 from geoseg.errors import BadOptionError
 from geoseg.models.foundation.protocol import PatchEncoder
-
-TARGETS = re.compile(r"(^|\.)(to_qkv|to_out|net\.1|net\.3|qkv|proj|fc1|fc2)$")
-"""Linear layers of attention and feed-forward blocks, by the names of Clay and of timm."""
 
 
 def add_adapters(module: nn.Module, rank: int) -> int:
@@ -35,7 +30,11 @@ def add_adapters(module: nn.Module, rank: int) -> int:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
         raise BadOptionError('--lora needs peft, which is not installed: pip install "geoseg[lora]".') from None
-    linear = [name for name, part in encoder.named_modules() if isinstance(part, nn.Linear) and TARGETS.search(name)]
+    linear = [
+        name
+        for name, part in encoder.named_modules()
+        if isinstance(part, nn.Linear) and encoder.lora_targets.search(name)
+    ]
     encoder.requires_grad_(False)
     config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=linear)
     inject_adapter_in_model(config, encoder)

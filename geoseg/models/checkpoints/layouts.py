@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from geoseg.models.foundation.family import Leftovers
 
 PREFIXES = (
     "",
@@ -16,33 +16,6 @@ PREFIXES = (
     "model.encoder._timm_module.",
 )
 """What stands before an encoder's own names, by layout."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leftovers:
-    """Tensors of a file that are no part of the encoder and may be left out.
-
-    Attributes:
-        inside: Names after the prefix.
-        outside: First parts of names that do not bear the prefix.
-    """
-
-    inside: re.Pattern[str]
-    outside: re.Pattern[str]
-
-
-AUTOENCODER = re.compile(r"(model\.)?(decoder|proj|projector|teacher|mask_token|criterion)\b")
-TASK = r"(model\.)?(decoder|neck|head|aux_heads|criterion)\b"
-
-LEFTOVERS = {
-    "prithvi": Leftovers(re.compile(r"pos_embed$|decoder(_|\.)|mask_token$"), re.compile(rf"{TASK}|mask_token")),
-    "clay": Leftovers(re.compile(r"$^"), AUTOENCODER),
-    "dofa": Leftovers(
-        re.compile(r"(norm|fc_norm|head|projector|decoder\w*)\.|mask_token$|decoder_pos_embed$"), re.compile(TASK)
-    ),
-    "dofa-v2": Leftovers(re.compile(r"(model\.norm|norm|projector|decoder\w*)\.|mask_token$"), re.compile(TASK)),
-}
-"""By builder. Anything else that a file holds is an error that names it."""
 
 
 def best_prefix(names: Collection[str], wanted: Collection[str]) -> str:

@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from geoseg.catalog.encoders import EncoderFamily, Variant, encoder_facts
 from geoseg.core.hashing import file_sha256
 from geoseg.errors import CheckpointMismatchError
 from geoseg.models.checkpoints.bands import BandKernel, adapted
-from geoseg.models.checkpoints.layouts import LEFTOVERS, best_prefix, left_out, unknown_names
+from geoseg.models.checkpoints.layouts import best_prefix, left_out, unknown_names
 from geoseg.models.checkpoints.reading import read_weights
-from geoseg.models.foundation.build import known_bands
-from geoseg.models.foundation.dofa import Dofa
-from geoseg.models.foundation.positions import table_2d, table_3d
+from geoseg.models.foundation.build import family_of, known_bands
 from geoseg.models.foundation.protocol import PatchEncoder
 from geoseg.models.tensors import other_kind, unsound
 
@@ -26,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 PATCH_KERNEL = "patch_embed.proj.weight"
 POSITIONS = "pos_embed"
-SAME_POSITIONS = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +89,10 @@ def load_encoder(
     prefix = _matched_names(name, path, family, weights, wanted)
     chosen = {key: weights[prefix + key] for key in wanted}
     _check_numbers(path, chosen, wanted)
-    if family.builder == "prithvi":
+    if family.bands:
         notes += _fit_bands(chosen, name, sensor, bands, radar=radar)
-        _check_table(encoder, weights.get(prefix + POSITIONS), path)
-    if isinstance(encoder, Dofa) and encoder.positions == "recompute":
-        _check_formula(chosen[POSITIONS], path)
+    if fault := encoder.positions_fault(weights.get(prefix + POSITIONS)):
+        raise CheckpointMismatchError(f"The positions in {path.name} {fault}.")
     _check_shapes(name, path, chosen, wanted)
     _assign(encoder, chosen)
     report = LoadReport(
@@ -136,7 +131,7 @@ def _matched_names(
 ) -> str:
     prefix = best_prefix(weights, wanted)
     missing = [prefix + key for key in wanted if prefix + key not in weights]
-    unknown = unknown_names(weights, prefix, wanted, LEFTOVERS[family.builder])
+    unknown = unknown_names(weights, prefix, wanted, family_of(family.builder).leftovers)
     if missing or unknown:
         faults = [f"{len(missing)} tensors are missing, the first is {missing[0]}"] if missing else []
         faults += [f"{len(unknown)} are unknown, the first is {unknown[0]}"] if unknown else []
@@ -157,31 +152,6 @@ def _fit_bands(chosen: dict[str, Tensor], name: str, sensor: str, bands: Sequenc
     wanted = [BandKernel(band, one.wavelength_um) for band, one in zip(bands, inputs, strict=True)]
     chosen[PATCH_KERNEL], notes = adapted(kernel, known, wanted)
     return notes
-
-
-def _check_table(encoder: PatchEncoder, table: Tensor | None, path: Path) -> None:
-    """The fixed positions that a file carries must be the ones that we compute."""
-    if table is None:
-        return
-    side = 224 // encoder.patch
-    frames, rest = divmod(table.shape[1] - 1, side**2)
-    fits = rest == 0 and table.shape[-1] == encoder.width
-    if not fits or not torch.allclose(
-        table[0].float(), table_3d(frames, side, side, encoder.width), atol=SAME_POSITIONS
-    ):
-        raise CheckpointMismatchError(
-            f"The positions in {path.name} are not the fixed table of this encoder: they were trained, or made for "
-            "another size. Its features would be wrong."
-        )
-
-
-def _check_formula(table: Tensor, path: Path) -> None:
-    side = round((table.shape[1] - 1) ** 0.5)
-    if not torch.allclose(table[0].float(), table_2d(side, side, table.shape[-1]), atol=SAME_POSITIONS):
-        raise CheckpointMismatchError(
-            f"The positions in {path.name} do not follow the formula, so they cannot be recomputed for another size. "
-            "Choose positions: interpolate."
-        )
 
 
 def _check_numbers(path: Path, chosen: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:

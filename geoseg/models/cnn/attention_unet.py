@@ -45,6 +45,9 @@ class AttentionUNet(nn.Module):
         base: Channels at full resolution, doubled at each halving.
     """
 
+    encoder_path = ("stem", "downs")
+    """Parts that lead from the image to its coarsest features, in order."""
+
     def __init__(self, bands: int, classes: int, *, base: int = 64) -> None:
         super().__init__()
         widths = [base * 2**scale for scale in range(DEPTH + 1)]

@@ -79,6 +79,9 @@ class TransNorm(nn.Module):
         classes: Channels of the output.
     """
 
+    encoder_path = ("resnet", "to_tokens", "positions", "blocks", "last_block", "norm")
+    """Parts that lead from the image to its coarsest features, in order."""
+
     def __init__(self, bands: int, classes: int) -> None:
         super().__init__()
         # BiT's ResNet-50 without its last stage, whose blocks went to the one before: 1/16 is where the tokens are

@@ -23,6 +23,9 @@ class UNet(nn.Module):
         up: How it doubles: ``transposed`` convolution, or ``bilinear`` and a 1x1 convolution.
     """
 
+    encoder_path = ("stem", "downs")
+    """Parts that lead from the image to its coarsest features, in order."""
+
     def __init__(self, bands: int, classes: int, *, base: int = 64, up: Up = "transposed") -> None:
         super().__init__()
         widths = [base * 2**scale for scale in range(DEPTH + 1)]

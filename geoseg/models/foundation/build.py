@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 
 from geoseg.catalog.cards import BEFORE
 from geoseg.catalog.encoders import BandInput, EncoderFamily, encoder_facts
 from geoseg.catalog.sensors import sensor as sensor_record
-from geoseg.errors import BadOptionError, BandMismatchError
+from geoseg.errors import BadRecordError, BandMismatchError
+from geoseg.models.foundation.family import EncoderSpec, Family
 from geoseg.models.foundation.positions import Policy
 from geoseg.models.foundation.protocol import PatchEncoder
+
+FAMILIES = {
+    "clay": "geoseg.models.foundation.clay:FAMILY",
+    "dofa": "geoseg.models.foundation.dofa:FAMILY",
+    "dofa-v2": "geoseg.models.foundation.dofa:FAMILY_V2",
+    "prithvi": "geoseg.models.foundation.prithvi:FAMILY",
+}
+"""Family of encoders -> where it is, imported only when asked for."""
 
 
 def build_encoder(
@@ -33,30 +43,31 @@ def build_encoder(
         UnknownNameError: No such encoder.
         BadOptionError: An option that this encoder has not.
     """
-    family, variant = encoder_facts(name)
-    policy: Policy = positions or family.positions
-    if family.builder == "prithvi":
-        from geoseg.models.foundation import prithvi
+    record, variant = encoder_facts(name)
+    spec = EncoderSpec(
+        name=name,
+        size=variant.size,
+        bands=bands,
+        default_positions=record.positions,
+        positions=positions,
+        norm_epsilon=norm_epsilon,
+        default_epsilon=record.norm_epsilon,
+        depth=depth,
+    )
+    return family_of(record.builder).build(spec)
 
-        epsilon = norm_epsilon or family.norm_epsilon or prithvi.HUB_EPSILON
-        size = prithvi.SIZES[variant.size]
-        return prithvi.Prithvi(size, bands=bands, positions=policy, norm_epsilon=epsilon, depth=depth)
-    if norm_epsilon is not None:
-        raise BadOptionError(
-            f"norm_epsilon {norm_epsilon:g} is no option of {name}: only Prithvi's weights differ in it."
-        )
-    if positions not in {None, family.positions} and family.builder in {"clay", "dofa-v2"}:
-        why = "are computed for every size" if family.builder == "clay" else "are learned and follow no formula"
-        raise BadOptionError(f"positions {positions!r} is no option of {name}: its positions {why}.")
-    if family.builder == "clay":
-        from geoseg.models.foundation import clay
 
-        return clay.Clay(clay.SIZES[variant.size], depth=depth)
-    from geoseg.models.foundation import dofa
+def family_of(builder: str) -> Family:
+    """Import the family of encoders that a record of the catalogue names.
 
-    if family.builder == "dofa":
-        return dofa.Dofa(dofa.SIZES[variant.size], positions=policy, depth=depth)
-    return dofa.DofaV2(dofa.V2_SIZES[variant.size], depth=depth)
+    Raises:
+        BadRecordError: No such family.
+    """
+    if builder not in FAMILIES:
+        raise BadRecordError(f"builder {builder!r} is unknown: expected one of {', '.join(FAMILIES)}.")
+    module, _, attribute = FAMILIES[builder].partition(":")
+    family: Family = getattr(import_module(module), attribute)
+    return family
 
 
 def known_bands(name: str, sensor: str, bands: Sequence[str], *, radar: bool = False) -> tuple[BandInput, ...]:

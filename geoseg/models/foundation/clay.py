@@ -8,6 +8,7 @@ pretraining.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 
 from geoseg.errors import BandMismatchError, InputRangeError
 from geoseg.models.foundation.acquisition import Acquisition
+from geoseg.models.foundation.family import EncoderSpec, Family, Leftovers
 from geoseg.models.foundation.kernels import WAVE_WIDTH, TwoLayerResidual, WaveTransformer, xavier
 from geoseg.models.foundation.memo import Memo, state_of
 from geoseg.models.foundation.positions import BASE, table_gsd
@@ -130,6 +132,8 @@ class Clay(PatchEncoder):
         depth: Fewer blocks than the size has, for trials.
     """
 
+    lora_targets = re.compile(r"\.(to_qkv|to_out|net\.1|net\.3)$")
+
     def __init__(self, size: ClaySize, *, depth: int | None = None) -> None:
         if depth is not None:
             size = ClaySize(size.width, depth, size.heads, size.head_width, size.mlp_ratio)
@@ -199,3 +203,15 @@ def metadata_codes(seen: Acquisition, batch: int) -> list[list[float]]:
 def _circle(value: float, period: float) -> list[float]:
     angle = 2 * math.pi * value / period
     return [math.sin(angle), math.cos(angle)]
+
+
+def _build(spec: EncoderSpec) -> Clay:
+    spec.refuse_epsilon()
+    spec.refuse_positions("are computed for every size")
+    return Clay(SIZES[spec.size], depth=spec.depth)
+
+
+AUTOENCODER = re.compile(r"(model\.)?(decoder|proj|projector|teacher|mask_token|criterion)\b")
+"""What the Lightning checkpoint of the pretraining holds beside the encoder."""
+
+FAMILY = Family(_build, Leftovers(re.compile(r"$^"), AUTOENCODER))

@@ -8,6 +8,7 @@ heads skip it.
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from torch.nn import functional as F
 
 from geoseg.errors import BandMismatchError
 from geoseg.models.foundation.acquisition import Acquisition
+from geoseg.models.foundation.family import TASK_PARTS, EncoderSpec, Family, Leftovers
 from geoseg.models.foundation.kernels import WAVE_WIDTH, TwoLayerResidual, WaveTransformer, xavier
 from geoseg.models.foundation.memo import Memo, state_of
 from geoseg.models.foundation.positions import Policy, sincos, stretched, table_2d
-from geoseg.models.foundation.protocol import PatchEncoder
+from geoseg.models.foundation.protocol import SAME_POSITIONS, PatchEncoder
 
 PRETRAINING_PX = 224
 KERNEL_SCALE = 0.01
@@ -153,6 +155,15 @@ class Dofa(_Dofa):
 
         return self._memo.get((grid, self.positions, state_of([self.pos_embed])), make)
 
+    def positions_fault(self, table: Tensor | None) -> str | None:
+        """See :class:`PatchEncoder`: positions that are to be recomputed must follow the formula."""
+        if table is None or self.positions != "recompute":
+            return None
+        side = round((table.shape[1] - 1) ** 0.5)
+        if torch.allclose(table[0].float(), table_2d(side, side, table.shape[-1]), atol=SAME_POSITIONS):
+            return None
+        return "do not follow the formula, so they cannot be recomputed for another size. Choose positions: interpolate"
+
 
 class DofaV2Transformer(nn.Module):
     """What is a timm vision transformer in the checkpoints: tokens, learned positions, blocks with LayerScale."""
@@ -198,3 +209,23 @@ class DofaV2(_Dofa):
         if not self.reuse_kernels or torch.is_grad_enabled():
             return make()
         return self._memo.get((grid, state_of([self.model.pos_embed])), make)
+
+
+def _build(spec: EncoderSpec) -> Dofa:
+    spec.refuse_epsilon()
+    return Dofa(SIZES[spec.size], positions=spec.positions or spec.default_positions, depth=spec.depth)
+
+
+def _build_v2(spec: EncoderSpec) -> DofaV2:
+    spec.refuse_epsilon()
+    spec.refuse_positions("are learned and follow no formula")
+    return DofaV2(V2_SIZES[spec.size], depth=spec.depth)
+
+
+TASK = re.compile(TASK_PARTS)
+
+FAMILY = Family(
+    _build,
+    Leftovers(re.compile(r"(norm|fc_norm|head|projector|decoder\w*)\.|mask_token$|decoder_pos_embed$"), TASK),
+)
+FAMILY_V2 = Family(_build_v2, Leftovers(re.compile(r"(model\.norm|norm|projector|decoder\w*)\.|mask_token$"), TASK))

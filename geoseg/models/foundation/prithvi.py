@@ -6,6 +6,7 @@ add the time and the place, each times one learned scalar; what is unknown is le
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +16,10 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from geoseg.models.foundation.acquisition import Acquisition
+from geoseg.models.foundation.family import TASK_PARTS, EncoderSpec, Family, Leftovers
 from geoseg.models.foundation.memo import Memo
 from geoseg.models.foundation.positions import Policy, sincos, stretched, table_3d
-from geoseg.models.foundation.protocol import PatchEncoder
+from geoseg.models.foundation.protocol import SAME_POSITIONS, PatchEncoder
 
 PRETRAINING_PX = 224
 HUB_EPSILON = 1e-6
@@ -124,6 +126,21 @@ class Prithvi(PatchEncoder):
         first = (self.cls_token + table[:1]).expand(x.shape[0], -1, -1)
         return torch.cat([first, tokens], dim=1)
 
+    def positions_fault(self, table: Tensor | None) -> str | None:
+        """See :class:`PatchEncoder`: the fixed positions that a file carries must be the ones that we compute."""
+        if table is None:
+            return None
+        side = PRETRAINING_PX // self.patch
+        frames, rest = divmod(table.shape[1] - 1, side**2)
+        if rest == 0 and table.shape[-1] == self.width:
+            ours = table_3d(frames, side, side, self.width)
+            if torch.allclose(table[0].float(), ours, atol=SAME_POSITIONS):
+                return None
+        return (
+            "are not the fixed table of this encoder: they were trained, or made for another size. Its features would "
+            "be wrong"
+        )
+
     def blocks_in_order(self) -> Sequence[nn.Module]:
         """See :class:`PatchEncoder`."""
         return list(self.blocks)
@@ -147,3 +164,19 @@ class Prithvi(PatchEncoder):
         first, second = (sincos(numbers[..., i].flatten(), half) for i in (0, 1))
         codes = torch.cat([first, second], dim=1).reshape(*numbers.shape[:2], self.width)
         return scale(codes)  # type: ignore[no-any-return]
+
+
+def _build(spec: EncoderSpec) -> Prithvi:
+    return Prithvi(
+        SIZES[spec.size],
+        bands=spec.bands,
+        positions=spec.positions or spec.default_positions,
+        norm_epsilon=spec.norm_epsilon or spec.default_epsilon or HUB_EPSILON,
+        depth=spec.depth,
+    )
+
+
+FAMILY = Family(
+    _build,
+    Leftovers(re.compile(r"pos_embed$|decoder(_|\.)|mask_token$"), re.compile(rf"{TASK_PARTS}|mask_token")),
+)

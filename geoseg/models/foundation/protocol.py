@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -14,6 +15,9 @@ from geoseg.errors import BandMismatchError, InputRangeError
 from geoseg.models.foundation.acquisition import Acquisition, LatLon, Times
 from geoseg.models.foundation.memo import being_traced
 from geoseg.models.foundation.padding import pad_to_cells
+
+SAME_POSITIONS = 1e-4
+"""Largest difference between the positions of a file and ours."""
 
 NORMALISED_LIMIT = 50.0
 """Largest mean magnitude of normalised input. Digital numbers (hundreds to thousands) are far above it, and a chip of
@@ -87,6 +91,9 @@ class PatchEncoder(nn.Module, ABC):
         channels: Number of bands it reads; None: any.
     """
 
+    lora_targets: ClassVar[re.Pattern[str]] = re.compile(r"\.(qkv|proj|fc1|fc2)$")
+    """Names of the linear layers of its blocks that take low-rank adapters; here as timm names them."""
+
     def __init__(self, *, width: int, depth: int, patch: int, channels: int | None) -> None:
         super().__init__()
         self.width = width
@@ -136,6 +143,15 @@ class PatchEncoder(nn.Module, ABC):
     @abstractmethod
     def _embed(self, x: Tensor, seen: Acquisition, grid: tuple[int, int]) -> Tensor:
         """Tokens (batch, 1 + frame*y*x, width), positions added, the class token first."""
+
+    def positions_fault(self, table: Tensor | None) -> str | None:
+        """Check the positions that a published file carries, (1, 1 + cell, width); None: it carries none.
+
+        Returns:
+            What is wrong with them, as a verb phrase; None: nothing, or they are learned.
+        """
+        del table
+        return None
 
     @abstractmethod
     def blocks_in_order(self) -> Sequence[nn.Module]:

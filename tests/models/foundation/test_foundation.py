@@ -17,7 +17,9 @@ from geoseg.catalog.sensors import sensors
 from geoseg.errors import BandMismatchError, CheckpointMismatchError, InputRangeError, WeightsMissingError
 from geoseg.models.bundle import build_from, load_bundle, save_bundle
 from geoseg.models.create import load_model
+from geoseg.models.foundation.build import FAMILIES, family_of
 from geoseg.models.foundation.card import encoder_card
+from geoseg.models.foundation.family import Family
 from geoseg.models.network import NetworkModel
 from geoseg.models.normalize import normalize
 from geoseg.models.protocol import Chips
@@ -53,6 +55,8 @@ def test_what_is_not_finite_once_normalised_gets_no_answer_and_spoils_no_other(v
 
 def test_every_encoder_is_registered_and_knows_sensors_that_exist():
     assert set(encoder_names()) <= set(MODULES)
+    assert {family.builder for family in encoder_families().values()} == set(FAMILIES)
+    assert all(isinstance(family_of(builder), Family) for builder in FAMILIES)
     for family in encoder_families().values():
         for sensor, known in family.sensors.items():
             record = sensors()[sensor]
