@@ -37,7 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on std
 )
 def add(
     paths: Annotated[list[Path], typer.Argument(help="GeoTIFF files; order, scene or .SAFE folders; folders of such.")],
-    sensor: Annotated[str, typer.Option(help="s1, s2, planetscope or aerial.")],
+    sensor: Annotated[str, typer.Option(help="s1, s2, landsat, hls, planetscope or aerial.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the catalogue: made, or added to.")],
     date: Annotated[
         str | None,
