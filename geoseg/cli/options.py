@@ -30,7 +30,8 @@ WindowDays = Annotated[
     int, typer.Option(help="Also search this many days before and after.", metavar="N", rich_help_panel=WHEN)
 ]
 SensorName = Annotated[
-    str | None, typer.Option(help="s1, s2, landsat, hls, planetscope or aerial.", metavar="NAME", rich_help_panel=IMAGERY)
+    str | None,
+    typer.Option(help="s1, s2, landsat, hls, planetscope or aerial.", metavar="NAME", rich_help_panel=IMAGERY),
 ]
 Catalog = Annotated[
     str | None,
