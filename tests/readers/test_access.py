@@ -21,7 +21,7 @@ from geoseg.readers import Cube
 from geoseg.readers.access import GDAL_SETTINGS, captured_settings, gdal_path, redact, signing, url_signer
 from geoseg.readers.plan_scene import plan_scene
 from geoseg.readers.read_spec import SceneReadSpec
-from tests.readers.conftest import DAY, grid, write
+from tests.support.rasters import DAY, grid, write
 
 SECRET = "s3cr3t-signature"
 

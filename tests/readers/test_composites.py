@@ -10,7 +10,7 @@ import pytest
 from geoseg.errors import BadOptionError
 from geoseg.readers import Cube
 from geoseg.readers.composites import COMPOSITES
-from tests.readers.conftest import DAY, grid
+from tests.support.rasters import DAY, grid
 
 
 class DarkestComposite:

@@ -21,7 +21,7 @@ from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownErr
 from geoseg.readers import Cube, Failure
 from geoseg.readers.composites.median import median
 from geoseg.readers.composites.mosaic import Mosaic
-from tests.readers.conftest import DAY, grid
+from tests.support.rasters import DAY, grid
 
 CLEAR, CLOUD = 4, 9
 

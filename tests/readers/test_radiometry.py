@@ -14,7 +14,7 @@ from geoseg.core.scene import Scene
 from geoseg.errors import RadiometryUnknownError
 from geoseg.readers.radiometry import apply_scale_offset, conversion, to_averaging_domain, to_output_unit
 from geoseg.readers.read_spec import Conversion
-from tests.readers.conftest import DAY
+from tests.support.rasters import DAY
 
 PC = "planetary-computer/sentinel-2-l2a"
 EARTH_SEARCH = "earth-search/sentinel-2-l2a"

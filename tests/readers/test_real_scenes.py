@@ -17,7 +17,7 @@ from scipy.ndimage import maximum_filter
 from geoseg.core.grid import output_grid
 from geoseg.core.scene import Scene
 from geoseg.readers import Cube
-from tests.readers.conftest import DAY
+from tests.support.rasters import DAY
 
 
 def grid_of(path: Path) -> GeoBox:

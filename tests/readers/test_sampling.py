@@ -16,7 +16,7 @@ from rasterio.warp import reproject
 from geoseg.readers.raster import GridWindow, read_band
 from geoseg.readers.read_spec import BandReadSpec, Conversion
 from geoseg.readers.sampling import block_mean, place
-from tests.readers.conftest import ORIGIN, UTM, grid, write
+from tests.support.rasters import ORIGIN, UTM, grid, write
 
 PLAIN = BandReadSpec("green", "", 1, Conversion())
 

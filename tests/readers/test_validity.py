@@ -13,7 +13,7 @@ from geoseg.errors import SceneUnreadableError
 from geoseg.readers.raster import GridWindow, read_mask
 from geoseg.readers.read_spec import ClippedReadSpec, MaskReadSpec
 from geoseg.readers.validity import masked_by
-from tests.readers.conftest import grid, write
+from tests.support.rasters import grid, write
 
 
 def valid_by(path, target, *rules):

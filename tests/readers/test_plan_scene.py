@@ -13,7 +13,7 @@ from geoseg.core.scene import Scene
 from geoseg.errors import MissingBandError, RadiometryUnknownError
 from geoseg.readers.plan_scene import plan_scene, refusal
 from geoseg.readers.read_spec import Conversion
-from tests.readers.conftest import DAY
+from tests.support.rasters import DAY
 
 PC, CDSE, ES = "planetary-computer", "cdse", "earth-search"
 RAW, SHIFTED = Conversion(1e-4, 0.0, (0.0,)), Conversion(1e-4, -0.1, (0.0,))
