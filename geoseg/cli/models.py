@@ -24,7 +24,7 @@ def list_(
     sensor: Annotated[str | None, typer.Option(help="Only models that read this sensor.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """List every model: family, size in parameters, sensors, licence, and whether its weights are here."""
+    """List every model: family, size in parameters, whether its weights are here, sensors (--json: licences, too)."""
     from geoseg.catalog.sensors import sensor as sensor_record
     from geoseg.catalog.sensors import sensors
     from geoseg.models.listing import list_models
@@ -43,13 +43,13 @@ def list_(
     table.add_column("family", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("weights", width=len("encoder"))
-    table.add_column("sensors", width=len("planetscope"))
-    table.add_column("licence", no_wrap=True)
+    table.add_column("sensors")
     for row in rows:
         size = f"{row.parameters_m:,.2f} M" if row.parameters_m else "-"
         weights = row.weights.replace("none needed", "-")
-        read = "any" if set(row.sensors) == set(sensors()) else " ".join(row.sensors)
-        table.add_row(row.name, row.family, size, weights, read, row.licence)
+        untrained = row.family == "cnn" and row.weights == "train"  # reads whatever it is trained on
+        read = "any" if untrained or set(row.sensors) == set(sensors()) else " ".join(row.sensors)
+        table.add_row(row.name, row.family, size, weights, read)
     Console().print(table)
 
 
@@ -57,15 +57,19 @@ def list_(
     no_args_is_help=True,
     epilog="Examples: [cyan]geoseg models show otsu[/cyan]  |  [cyan]geoseg models show unet[/cyan]",
 )
-def show(name: ModelArgument, json_: JsonOption = False) -> None:
-    """Show a model: bands in order, unit, normalisation, chip size, parameters, known failures, references."""
+def show(
+    name: ModelArgument,
+    full: Annotated[bool, typer.Option("--full", help="Also the ids of the images it learned from.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Show a model: what it reads, scores, limits; then how it is built and trained, licence and references."""
     from geoseg.models.listing import describe_model
 
     record = describe_model(name)
     if json_:
         typer.echo(json.dumps(record, indent=2))
     else:
-        _print_rows(name, record)
+        _print_rows(name, _in_order(record) if full else _without_ids(_in_order(record)))
 
 
 @app.command(no_args_is_help=True, epilog="Example: [cyan]geoseg models fetch prithvi-eo-v2-tiny-tl[/cyan]")
@@ -143,6 +147,28 @@ def _print_rows(title: str, record: dict[str, Any]) -> None:
     for key, value in _flat(record):
         table.add_row(escape(key), escape(value))
     Console().print(table)
+
+
+FIRST = (
+    *("name", "title", "sensors", "bands", "unit", "gsd_m", "classes", "meaning", "threshold_pct", "calibrated"),
+    *("scores", "limits", "weights_from"),
+)
+"""Keys of a card that a person looks for first."""
+
+
+def _in_order(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in (*FIRST, *record) if key in record and record[key] not in ("", [], {})}
+
+
+def _without_ids(record: dict[str, Any]) -> dict[str, Any]:
+    """The same with the number of the images that it learned from in place of their ids."""
+    run = record.get("training")
+    if not run:
+        return record
+    counts = {
+        key: f"{len(run[key])} images (--full lists them)" for key in ("trained_on", "validated_on") if run.get(key)
+    }
+    return {**record, "training": {**run, **counts}}
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -125,3 +125,24 @@ def test_the_python_door_takes_any_encoder_and_offers_the_nearest_name():
         assert network(torch.zeros(1, 2, 32, 32)).shape == (1, 3, 32, 32)
     with pytest.raises(UnknownNameError, match="unet"):
         create_model("unett")
+
+
+def test_show_says_first_what_it_reads_and_lists_training_images_only_when_asked(capsys):
+    assert run(["models", "show", "flood-s1"]) == 0
+    said = capsys.readouterr().out
+    places = [said.index(f"\n{key}") for key in ("sensors", "bands", "scores", "limits", "architecture", "training.")]
+    assert places == sorted(places)
+    ids = answer(capsys, "show", "flood-s1")["training"]["trained_on"]
+    assert f"{len(ids)} images (--full lists them)" in said
+    assert ids[0] not in said
+    assert run(["models", "show", "flood-s1", "--full"]) == 0
+    assert ids[0] in capsys.readouterr().out
+
+
+def test_list_fits_80_columns_and_cuts_no_name(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["models", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    names = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert set(cards()) <= set(names)
