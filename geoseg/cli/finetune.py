@@ -1,4 +1,4 @@
-"""``geoseg finetune``: a model of one's own from a handful of labels."""
+"""``geoseg finetune``: train a network on labelled images."""
 
 from __future__ import annotations
 
@@ -16,111 +16,179 @@ if TYPE_CHECKING:
 EPILOG = """
 [bold]Examples[/bold]
 
-geoseg finetune --data sen1floods11/ --model unet --set options.base=16 --shots 5 --out my-model
+Polygons drawn in QGIS, over scenes of a catalogue (see geoseg catalog add):
 
-Polygons drawn in QGIS, over scenes of a catalogue (geoseg catalog add):
+geoseg finetune --labels drawn.gpkg --scene my_catalog --sensor s1 \\
+--date 2018-09-21 --out my-model
 
-geoseg finetune --labels drawn.gpkg --scene my_catalog --sensor s1 --date 2018-09-21 --out my-model
+A plain folder, my-chips/images/NAME.tif and my-chips/masks/NAME.tif
+(0 dry, 1 water, -1 unlabelled):
 
-A plain folder: my-chips/images/NAME.tif beside my-chips/masks/NAME.tif (0 dry, 1 water, -1 not labelled), of one size:
+geoseg finetune --data my-chips/ --sensor s1 --bands vv,vh --unit dB
 
-geoseg finetune --data my-chips/ --sensor s1 --bands vv,vh --unit dB --out my-model
+Five images of a known data set:
 
-On from a bundle, or as a plan file says:
+geoseg finetune --data sen1floods11/ --model unet --shots 5 --out my-model
 
-geoseg finetune --data my-dataset.yaml --model my-model --freeze encoder --steps 100 --out better
+Continue from a bundle, or train as a plan file says:
+
+geoseg finetune --data my-dataset.yaml --model ./my-model --freeze encoder
 
 geoseg finetune --config train/flood-s1 --out flood-s1
 
-Each ends with the command that maps with what was learned.
+Each run ends with the command that maps with the new bundle.
 """
+
+
+DATA, NETWORK, TRAINING, COMPUTING, OUTPUT = (
+    "Labelled images",
+    "Network",
+    "Training",
+    "Computing",
+    "Output",
+)
+"""Groups of options in ``--help``."""
 
 
 def finetune(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="Data set by name, folder of images and masks, or a YAML file describing one; again for several.",
-            metavar="DATASET|FOLDER|FILE",
+            help="Data set by name, folder of images and masks, or YAML record; repeatable.",
+            metavar="DATA",
+            rich_help_panel=DATA,
         ),
     ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of a data set given by name.", rich_help_panel=DATA)] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Polygons with a class field, as drawn in QGIS (GPKG, GeoJSON, Shapefile).", metavar="FILE"),
+        typer.Option(
+            help="Polygons with a class field, as drawn in QGIS (GPKG, GeoJSON, Shapefile).",
+            metavar="FILE",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     layer: Annotated[
         str | None,
-        typer.Option(help="Layer of --labels to read (default: all with polygons and the field).", metavar="NAME"),
+        typer.Option(help="Layer of --labels (default: all).", metavar="NAME", rich_help_panel=DATA),
     ] = None,
+    class_field: Annotated[
+        str, typer.Option(help="Field of --labels that holds the class.", rich_help_panel=DATA)
+    ] = "class",
     scene: Annotated[
         list[str] | None,
-        typer.Option(help="Catalogue that shows what --labels lie in; again for several.", metavar="CATALOG"),
+        typer.Option(help="Catalogue of the scenes under --labels; repeatable.", metavar="CAT", rich_help_panel=DATA),
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(help="Acquisition dates that --labels hold for.", metavar="DATE[/DATE]", rich_help_panel=DATA),
+    ] = None,
+    resolution: Annotated[
+        float | None,
+        typer.Option(help="Pixel size to read --scene at, metres (default: the sensor's).", rich_help_panel=DATA),
+    ] = None,
+    sensor: Annotated[
+        str | None, typer.Option(help="Sensor of a plain folder, or of --scene.", rich_help_panel=DATA)
+    ] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(help="Bands to train on, in order (default: all).", metavar="A,B,C", rich_help_panel=DATA),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Pixel unit of a plain folder: reflectance, dB, unitless.", rich_help_panel=DATA),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="Validation data, to choose the best weights (default: part of --data).",
+            metavar="DATA",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train on this many images or tiles, drawn by --seed.", rich_help_panel=DATA),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="Network to train, or a bundle to go on from (default: a small U-Net).", metavar="NAME|FOLDER"
+            help="Network to train, or bundle to continue from (default: a small U-Net).",
+            metavar="NAME|FOLDER",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
     decoder: Annotated[
         str | None,
-        typer.Option(help="On a foundation encoder: upernet, fpn, unetr, pixelshuffle or linear (default: its own)."),
+        typer.Option(
+            help="Decoder on a foundation encoder: upernet, fpn, unetr, pixelshuffle, linear.", rich_help_panel=NETWORK
+        ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file with sources and recipe; flags win. See docs/training.md.")
-    ] = None,
-    validation: Annotated[
-        str | None, typer.Option(help="Data that choose among the weights (default: part of --data).", metavar="DATA")
-    ] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of a data set that is given by name.")] = None,
-    sensor: Annotated[str | None, typer.Option(help="Of a plain folder, or of the scenes.")] = None,
-    bands: Annotated[
-        str | None, typer.Option(help="Bands to learn from, in order (default: all).", metavar="A,B,C")
-    ] = None,
-    unit: Annotated[str | None, typer.Option(help="Of a plain folder: reflectance, dB or unitless.")] = None,
-    date: Annotated[str | None, typer.Option(help="Dates that --labels hold for.", metavar="YYYY-MM-DD[/...]")] = None,
-    resolution: Annotated[
-        float | None, typer.Option(help="Pixel size in metres that --scene is read at (default: the sensor's).")
-    ] = None,
-    class_field: Annotated[str, typer.Option(help="Field of --labels that holds the class.")] = "class",
-    shots: Annotated[
-        int | None, typer.Option(min=1, help="Use only so many images (or tiles of scenes), drawn by --seed.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random (default 0).")] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option("--from-scratch", help="Random weights for a published encoder.", rich_help_panel=NETWORK),
+    ] = False,
     freeze: Annotated[
         str | None,
-        typer.Option(help="What does not learn: none, encoder, first:N or all-but-norm.", metavar="PART"),
+        typer.Option(
+            help="Frozen layers: none, encoder, first:N, all-but-norm.", metavar="PART", rich_help_panel=NETWORK
+        ),
     ] = None,
-    lora: Annotated[int | None, typer.Option(min=1, help="Adapters of this rank learn, not the encoder.")] = None,
-    from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Start a published encoder with random weights.")
-    ] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Times every labelled area is seen.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, in place of --epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Chips a step (default 8).")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, 32 or bf16.")] = None,
+    lora: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rank of LoRA adapters; the encoder is frozen.", rich_help_panel=NETWORK),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of data and recipe; options win over it.", rich_help_panel=TRAINING),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the labelled area.", rich_help_panel=TRAINING)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimiser steps, instead of --epochs.", rich_help_panel=TRAINING)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Chips per step (default 8).", rich_help_panel=TRAINING)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Random seed (default 0).", rich_help_panel=TRAINING)] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="Any key of the recipe, as augment.offset=1.5; again for more.", metavar="KEY=VALUE"
+            "--set",
+            help="Any key of the recipe, e.g. augment.offset=1.5; repeatable.",
+            metavar="KEY=VALUE",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="How many of them, data-parallel.")] = 1,
+    precision: Annotated[str | None, typer.Option(help="auto, 32 or bf16.", rich_help_panel=COMPUTING)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=COMPUTING)] = "auto",
+    devices: Annotated[
+        int, typer.Option(min=1, help="Number of devices, data-parallel.", rich_help_panel=COMPUTING)
+    ] = 1,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder (zarr) that keeps what was read, for slow or remote imagery.")
+        Path | None,
+        typer.Option(help="Folder (zarr) that caches slow or remote imagery.", rich_help_panel=COMPUTING),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("my-model"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that was stopped in --out.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")] = False,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
+    out: Annotated[Path, typer.Option(help="Output folder of the bundle.", rich_help_panel=OUTPUT)] = Path("my-model"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the run that was stopped in --out.", rich_help_panel=OUTPUT)
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is in --out.", rich_help_panel=OUTPUT)
+    ] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.", rich_help_panel=OUTPUT)
+    ] = False,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="More messages.", rich_help_panel=OUTPUT)
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
-    """Train a network on labelled images, and leave a bundle that maps: geoseg map --model FOLDER.
+    """Train a network on labelled images and write a model bundle for geoseg map.
 
-    Labels are images with masks, or polygons over scenes. What nobody labelled is unlabelled, never dry. A run that was
-    stopped goes on with --resume, to the same weights. The bundle's card tells what it learned from, and how well.
+    Labels are masks beside images (--data), or polygons over scenes of a catalogue (--labels with --scene).
+    Unlabelled pixels are ignored, never taken as dry. A stopped run resumes with --resume, to the same weights.
     """
     began = time.monotonic()
     from geoseg.cli.progress import progress_bars, set_up_logging
