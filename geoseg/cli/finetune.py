@@ -223,19 +223,10 @@ def finetune(
     }
     plan = _with_flags(plan, data or [], labels, scene or [], validation, told, shots)
     with progress_bars(quiet=quiet or json_) as report:
-        from geoseg.training.finetune import run_plan
+        from geoseg.training.finetune import RunSettings, run_plan
 
-        done = run_plan(
-            plan,
-            over,
-            out,
-            resume=resume,
-            overwrite=overwrite,
-            device=device,
-            devices=devices,
-            cache=cache,
-            report=report,
-        )
+        how = RunSettings(resume=resume, overwrite=overwrite, device=device, devices=devices, cache=cache)
+        done = run_plan(plan, over, out, how, report)
     if json_:
         typer.echo(json.dumps(_record(done, time.monotonic() - began), indent=2))
     elif not quiet:

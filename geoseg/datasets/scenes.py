@@ -72,38 +72,52 @@ class OverpassLabels:
         return self.scenes[0].time
 
 
-def labelled_scenes(
-    labels: Path | str,
-    catalogs: Sequence[str],
-    *,
-    layer: str | None = None,
-    sensor: str,
-    bands: Sequence[str] | None = None,
-    resolution_m: float | None = None,
-    date: str | None = None,
-    class_field: str = "class",
-    classes: Sequence[str] = WATER.classes,
-    meaning: TargetClass = WATER,
-    tile_px: int = 512,
-) -> LabelledSet:
+@dataclass(frozen=True)
+class DrawnLabels:
+    """Polygons that a person drew.
+
+    Attributes:
+        path: GeoPackage, GeoJSON or Shapefile of polygons with a class, or ``FILE|layername=NAME``.
+        layer: The layer to read; None: every layer with polygons and the field.
+        class_field: Attribute of the polygons that holds the class.
+        date: ``YYYY-MM-DD`` or ``FIRST/LAST`` that they hold for; None: any date, if only one pass shows each polygon.
+        classes: Name of each class.
+        meaning: Target class of class 1.
+    """
+
+    path: Path | str
+    layer: str | None = None
+    class_field: str = "class"
+    date: str | None = None
+    classes: tuple[str, ...] = WATER.classes
+    meaning: TargetClass = WATER
+
+
+@dataclass(frozen=True)
+class ScenePixels:
+    """Which imagery is read under labels, and in which windows.
+
+    Attributes:
+        catalogs: Folders made by ``geoseg catalog add``, STAC addresses, or catalogue names.
+        sensor: Name of the sensor.
+        bands: Bands to read; None: those of the sensor that every scene has.
+        resolution_m: Pixel size in metres; None: the sensor's, as for a map.
+        tile_px: Side of a window.
+    """
+
+    catalogs: tuple[str, ...]
+    sensor: str
+    bands: tuple[str, ...] | None = None
+    resolution_m: float | None = None
+    tile_px: int = 512
+
+
+def labelled_scenes(labels: DrawnLabels, imagery: ScenePixels) -> LabelledSet:
     """Pair the scenes that polygons lie in with those polygons.
 
     Each pair is a window of ``tile_px`` x ``tile_px`` pixels of one pass, on a UTM grid whose edges are whole multiples
     of the resolution; only windows with a labelled pixel become pairs. No pixel is read but a few of every scene, to
     see that its files are alive.
-
-    Args:
-        labels: GeoPackage, GeoJSON or Shapefile of polygons with a class.
-        layer: The layer of ``labels`` to read; None: every layer with polygons and the field.
-        catalogs: Folders made by ``geoseg catalog add``, STAC addresses, or catalogue names.
-        sensor: Name of the sensor.
-        bands: Bands to read; None: those of the sensor that every scene has.
-        resolution_m: Pixel size in metres; None: the sensor's, as for a map.
-        date: ``YYYY-MM-DD`` or ``FIRST/LAST`` that the labels hold for; None: whenever, if only one pass shows each.
-        class_field: Attribute of the polygons that holds the class.
-        classes: Name of each class.
-        meaning: Target class of class 1.
-        tile_px: Side of a pair.
 
     Returns:
         A region for each place: visits that show the same polygon belong to one.
@@ -116,16 +130,17 @@ def labelled_scenes(
         ReadError: Not one scene can be read; says it of the first.
         CatalogError: A catalogue could not be asked.
     """
+    catalogs, bands, resolution_m, tile_px = imagery.catalogs, imagery.bands, imagery.resolution_m, imagery.tile_px
     if resolution_m is not None and not 0 < resolution_m <= COARSEST_M:
         raise BadOptionError(f"--resolution is metres above 0 and up to {COARSEST_M:g}, not {resolution_m:g}.")
-    record = sensor_record(sensor)
-    drawn = read_polygons(labels, classes, class_field, layer)
-    check_classes(Counter(drawn.indices), drawn.classes, str(labels))
-    found = _find(drawn, catalogs, sensor, Dates.parse(date) if date else None)
+    record = sensor_record(imagery.sensor)
+    drawn = read_polygons(labels.path, labels.classes, labels.class_field, labels.layer)
+    check_classes(Counter(drawn.indices), drawn.classes, str(labels.path))
+    found = _find(drawn, catalogs, imagery.sensor, Dates.parse(labels.date) if labels.date else None)
     scenes, skipped = _usable(found.scenes, bands)
     chosen = tuple(bands) if bands else common_bands(scenes, tuple(record.bands))
     visits = _visits(scenes, drawn)
-    if date is None:
+    if labels.date is None:
         _check_one_pass(visits, drawn.source)
     if tile_px < 1:
         raise BadOptionError(f"A tile has at least one pixel, not {tile_px}.")
@@ -137,21 +152,21 @@ def labelled_scenes(
         if alive is not None:
             made.append(alive)
     if not made:
-        raise ReadError(f"No scene under {labels} can be read. {_told(dead)}")
+        raise ReadError(f"No scene under {labels.path} can be read. {_told(dead)}")
     regions = _regions([grid.visit for grid in made])
     windows = [(grid, window) for grid in made for window in grid.windows()]
     counts: Counter[int] = Counter()
     for _, window in windows:
         counts.update(window.counts)
-    check_classes(counts, drawn.classes, f"{labels} on the scenes of {' and '.join(catalogs)}")
+    check_classes(counts, drawn.classes, f"{labels.path} on the scenes of {' and '.join(catalogs)}")
     return LabelledSet(
         name=drawn.source.stem,
         pairs=tuple(grid.pair(window, regions[grid.visit.name]) for grid, window in windows),
         bands=chosen,
         unit=record.unit,
-        sensor=sensor,
+        sensor=imagery.sensor,
         classes=drawn.classes,
-        meaning=meaning,
+        meaning=labels.meaning,
         sources=_sources(drawn.source, [grid.visit for grid in made]),
         simulated=any(_is_simulated(scene) for grid in made for scene in grid.visit.scenes),
         notes=_notes(drawn, made, dead, windows),

@@ -51,7 +51,7 @@ from geoseg.evaluation.train_test_overlap import learned_from
 from geoseg.models.inference import Predictor
 from geoseg.models.network import resolve_device
 from geoseg.products.run_record import installed_versions
-from geoseg.training.finetune import RUN, finetune
+from geoseg.training.finetune import RUN, RunSettings, finetune
 from geoseg.training.run_state import RunFingerprint
 
 RESULT, TRAINED = "result.json", "trained.json"
@@ -315,7 +315,7 @@ def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
     resume = RunFingerprint.read(task.folder / RUN) is not None
     try:
         done = finetune(
-            fold.training, recipe, task.folder, resume=resume, overwrite=not resume, device=device, report=told
+            fold.training, recipe, task.folder, RunSettings(resume=resume, overwrite=not resume, device=device), told
         )
     except NotTrainableError as error:
         raise NotTrainableError(f"Fold {fold.name} of {entry.label}: {error}") from None

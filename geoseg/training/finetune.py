@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,9 +26,9 @@ from geoseg.training.lora import add_adapters, merge_adapters
 from geoseg.training.plan import TrainingPlan, recipe_of
 from geoseg.training.plan import merged as laid_over
 from geoseg.training.recipe import Recipe
-from geoseg.training.report import TrainResult, collapse_warning, complete_card, map_command
+from geoseg.training.report import CompletedRun, TrainResult, collapse_warning, complete_card, map_command
 from geoseg.training.run_state import RunFingerprint, is_first_process
-from geoseg.training.sources import gather
+from geoseg.training.sources import TrainingSource, gather
 from geoseg.training.split import draw, split_train_val
 from geoseg.training.start import starting_point
 
@@ -63,32 +63,47 @@ class FinetuneResult:
     try_it: str = ""
 
 
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run is carried out: nothing in here is part of its recipe.
+
+    Attributes:
+        validation: What chooses among the weights, never learned from. None: part of the data, as the recipe says.
+        resume: Resume the run that was stopped in the output folder, to the same numbers as if it had not been.
+        overwrite: Replace what is in the output folder.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        devices: Number of devices.
+        limits: Known failures, for the card.
+        cache: Folder that caches what is read of a plan's sources; None: no cache.
+    """
+
+    validation: LabelledSet | None = None
+    resume: bool = False
+    overwrite: bool = False
+    device: str = "auto"
+    devices: int = 1
+    limits: tuple[str, ...] = ()
+    cache: Path | None = None
+
+
+DEFAULT_SETTINGS = RunSettings()
+
+
 def finetune(
     data: LabelledSet,
     recipe: Recipe,
     out: Path | str,
-    *,
-    validation: LabelledSet | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    device: str = "auto",
-    devices: int = 1,
-    limits: tuple[str, ...] = (),
+    settings: RunSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> FinetuneResult:
-    """Train a network, and leave it as a bundle in ``out``.
+    """Train a network, and write it as a bundle.
 
     Args:
         data: What it learns from; images of a ``test`` split are left out, those of ``val`` are its validation.
-        recipe: How.
+        recipe: Network, loss, optimiser, augmentation, seed.
         out: Folder of the bundle.
-        validation: What chooses among its weights, never learned from. None: part of ``data``, as the recipe says.
-        resume: Go on with the run that was stopped in ``out``, to the same numbers as if it had not been.
-        overwrite: Replace what is in ``out``.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        devices: How many of them.
-        limits: Known failures, for the card.
-        report: Told of every step.
+        settings: How the run is carried out.
+        report: Called with every step.
 
     Raises:
         NotTrainableError: Labels that nothing can be learned from.
@@ -98,15 +113,16 @@ def finetune(
         ModelError: The network cannot be had, or does not read these data.
         OutputError: ``out`` cannot be written.
     """
-    out, device = Path(out), str(resolve_device(device))
+    out, device = Path(out), str(resolve_device(settings.device))
+    validation = settings.validation
     resolve_model(recipe.model)  # an unknown model is refused before every label is read
     recipe = recipe.for_unit(data.unit)
     images = ImageCache()
     data = data.in_memory(images)
     split = split_train_val(data, recipe, validation.in_memory(images) if validation else None)
     labels = LabelMap.of(split.training, report)
-    started = RunFingerprint.of(split, recipe, labels, devices)
-    _check_out(out, started, resume=resume, overwrite=overwrite)
+    started = RunFingerprint.of(split, recipe, labels, settings.devices)
+    _check_out(out, started, settings)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         module, card = starting_point(recipe, split.training, out.resolve().name)
@@ -114,18 +130,16 @@ def finetune(
         sizes = [each.numel() for each in module.parameters()]
         learning = [each.numel() for each in module.parameters() if each.requires_grad]
         own_px = card.chip_px if card.family == "foundation" else None
-        loop = Loop(split, labels, recipe, out / RUN, device, devices, own_px)
+        loop = Loop(split, labels, recipe, out / RUN, device, settings.devices, own_px)
         # of several devices' processes, the first one holds the folder for all
         with run_lock(out) if is_first_process() else nullcontext():
-            if overwrite and is_first_process():
+            if settings.overwrite and is_first_process():
                 loop.forget()
             started.write(out / RUN)
-            kept = loop.run(module, card, resume=resume, report=report)
+            kept = loop.run(module, card, resume=settings.resume, report=report)
             merge_adapters(module)
-            card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *limits)))})
-            card = save_bundle(
-                out, module, complete_card(card, recipe=recipe, split=split, labels=labels, started=started, kept=kept)
-            )
+            card = card.model_copy(update={"limits": tuple(dict.fromkeys((*card.limits, *settings.limits)))})
+            card = save_bundle(out, module, complete_card(card, CompletedRun(recipe, split, labels, started, kept)))
             loop.clean()
     report(Progress("train", loop.steps, loop.steps, "steps"))
     return FinetuneResult(
@@ -156,19 +170,19 @@ def _limit(module: nn.Module, recipe: Recipe) -> None:
         freeze(module, recipe.freeze)
 
 
-def _check_out(out: Path, started: RunFingerprint, *, resume: bool, overwrite: bool) -> None:
+def _check_out(out: Path, started: RunFingerprint, settings: RunSettings) -> None:
     if not is_first_process():
         return  # another device's process of a run that has been checked
     stopped = RunFingerprint.read(out / RUN)
-    if resume:
+    if settings.resume:
         started.check_resumable(stopped, out)
-    elif stopped is not None and not overwrite:
+    elif stopped is not None and not settings.overwrite:
         raise OutputExistsError(f"{out} holds a run that was stopped. Add --resume to go on, or --overwrite.")
-    elif (out / CARD).exists() and not overwrite:
+    elif (out / CARD).exists() and not settings.overwrite:
         raise OutputExistsError(f"{out} holds a trained model. Choose another --out, or add --overwrite.")
 
 
-NOBODY_NAMED_ONE: dict[str, Any] = {"model": "unet", "options": {"base": 16}}
+DEFAULT_NETWORK: dict[str, Any] = {"model": "unet", "options": {"base": 16}}
 """What is trained where nobody names a network: two million parameters, which a CPU trains in minutes."""
 
 
@@ -176,55 +190,38 @@ def run_plan(
     plan: TrainingPlan,
     over: dict[str, Any],
     out: Path,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    device: str = "auto",
-    devices: int = 1,
-    cache: Path | None = None,
+    settings: RunSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> FinetuneResult:
-    """Do what a plan says.
+    """Gather the data of a plan, and train on them.
 
     Args:
         plan: What is learned from, and how.
-        over: Recipe's values that win over the plan's.
+        over: Values of the recipe that win over the plan's.
         out: Folder of the bundle.
-        resume: Go on with the run that was stopped there.
-        overwrite: Replace what is there.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        devices: How many.
-        cache: Folder that keeps what was read. None: nothing is kept.
-        report: Told of every step.
+        settings: How the run is carried out; its validation and limits are the plan's.
+        report: Called with every step.
 
     Raises:
         GeosegError: What stands in the way, in one sentence.
     """
     values = laid_over(plan.recipe, over)
     images = ImageCache()
-    data = _kept(gather(plan.sources, bands=plan.bands, sensor=plan.sensor), cache).in_memory(images)
-    recipe = recipe_of(values if "model" in values else laid_over(NOBODY_NAMED_ONE, values))
-    validation = None
-    if plan.validation:
-        validation = _kept(gather(plan.validation, bands=data.bands, sensor=plan.sensor), cache).in_memory(images)
+
+    def opened(sources: Sequence[TrainingSource], bands: Sequence[str] | None) -> LabelledSet:
+        return _cached(gather(sources, bands=bands, sensor=plan.sensor), settings.cache).in_memory(images)
+
+    data = opened(plan.sources, plan.bands)
+    recipe = recipe_of(values if "model" in values else laid_over(DEFAULT_NETWORK, values))
+    validation = opened(plan.validation, data.bands) if plan.validation else None
     if plan.shots:
         data = draw(data.where(lambda pair: pair.split in ("", "train")), plan.shots, recipe.seed)
-    done = finetune(
-        data,
-        recipe,
-        out,
-        validation=validation,
-        resume=resume,
-        overwrite=overwrite,
-        device=device,
-        devices=devices,
-        limits=plan.limits,
-        report=report,
-    )
+    settings = replace(settings, validation=validation, limits=plan.limits)
+    done = finetune(data, recipe, out, settings, report)
     return replace(done, notes=(*done.notes, *data.notes), try_it=map_command(done.folder, data, plan.sources))
 
 
-def _kept(data: LabelledSet, cache: Path | None) -> LabelledSet:
+def _cached(data: LabelledSet, cache: Path | None) -> LabelledSet:
     if cache is None:
         return data
     from geoseg.datasets.cache import cached  # brings zarr

@@ -145,17 +145,29 @@ ONE_CLASS = "On the very pixels it learned from it says"
 """Limits that a run finds out, and the next one that goes on from its bundle finds out anew."""
 
 
-def complete_card(
-    card: ModelCard,
-    *,
-    recipe: Recipe,
-    split: TrainValSplit,
-    labels: LabelMap,
-    started: RunFingerprint,
-    kept: TrainResult,
-) -> ModelCard:
-    """The card with what the run knows: data, split, seed, scores and what they mean, versions, seconds."""
-    training, validation = split.training, split.validation
+@dataclass(frozen=True, slots=True)
+class CompletedRun:
+    """What a run knows at its end.
+
+    Attributes:
+        recipe: How it trained.
+        split: On what.
+        labels: Labelled pixels of that.
+        fingerprint: Of what it was started with.
+        result: The weights that it ended with.
+    """
+
+    recipe: Recipe
+    split: TrainValSplit
+    labels: LabelMap
+    fingerprint: RunFingerprint
+    result: TrainResult
+
+
+def complete_card(card: ModelCard, run: CompletedRun) -> ModelCard:
+    """Add to a card what its run knows: data, split, seed, scores and what they mean, versions, seconds."""
+    recipe, labels, kept = run.recipe, run.labels, run.result
+    training, validation = run.split.training, run.split.validation
     name = f"validation_iou_{'_'.join(training.classes[1:])}"
     scores = {name: round(kept.score, 4)} if kept.score is not None else {}
     what = training.classes[1] if len(training.classes) == 2 else "the classes but the first, averaged"
@@ -163,7 +175,7 @@ def complete_card(
         name: f"Intersection over union of {what}, pooled over every labelled and observed pixel of the validation, "
         "which chose these weights: it flatters them."
     }
-    run = TrainingRun(
+    record = TrainingRun(
         recipe=recipe.model_dump(mode="json", exclude_defaults=True),
         trained_on=tuple(pair.id for pair in training.pairs),
         validated_on=tuple(pair.id for pair in validation.pairs) if validation else (),
@@ -172,7 +184,7 @@ def complete_card(
         seconds=round(kept.seconds, 1),
         device=kept.device,
         versions=_versions(),
-        data_sha256=started.data_sha256,
+        data_sha256=run.fingerprint.data_sha256,
         scores_mean=mean if scores else {},
         on_training=kept.on_training,
     )
@@ -183,7 +195,7 @@ def complete_card(
         limits.append(UNSCORED)
     if training.simulated:
         limits.append("It learned from simulated imagery.")
-    return card.model_copy(update={"training": run, "scores": scores, "limits": tuple(dict.fromkeys(limits))})
+    return card.model_copy(update={"training": record, "scores": scores, "limits": tuple(dict.fromkeys(limits))})
 
 
 def device_name(device: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from geoseg.catalog.records import Record
 from geoseg.catalog.sensors import Unit
@@ -44,7 +45,7 @@ class TrainingSource(Record):
 
     data: str | None = None
     root: Path | None = None
-    labels: str | None = None
+    labels: Annotated[str, BeforeValidator(str)] | None = None
     layer: str | None = None
     scenes: tuple[str, ...] = ()
     date: str | None = None
@@ -138,18 +139,12 @@ def _opened(source: TrainingSource, bands: Sequence[str] | None) -> LabelledSet:
 
 def _origin(source: TrainingSource, bands: Sequence[str] | None) -> LabelledSet:
     if source.labels is not None:
-        from geoseg.datasets.scenes import labelled_scenes  # brings all that reading scenes needs
+        # brings all that reading scenes needs
+        from geoseg.datasets.scenes import DrawnLabels, ScenePixels, labelled_scenes
 
-        return labelled_scenes(
-            source.labels,
-            source.scenes,
-            layer=source.layer,
-            sensor=str(source.sensor),
-            bands=bands,
-            date=source.date,
-            class_field=source.class_field,
-            resolution_m=source.resolution_m,
-        )
+        drawn = DrawnLabels(source.labels, source.layer, source.class_field, source.date)
+        read = tuple(bands) if bands else None
+        return labelled_scenes(drawn, ScenePixels(source.scenes, str(source.sensor), read, source.resolution_m))
     name = str(source.data)
     if name.startswith(SIMULATED):
         from geoseg.datasets.simulated import simulated_set

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -12,9 +13,9 @@ import rasterio
 from rasterio.transform import from_origin
 from shapely.geometry import box
 
+from geoseg.datasets import scenes
 from geoseg.datasets.cache import cached
-from geoseg.datasets.pair import UNLABELLED
-from geoseg.datasets.scenes import labelled_scenes
+from geoseg.datasets.pair import UNLABELLED, LabelledSet
 from geoseg.errors import BadOptionError, NoScenesError, NotTrainableError, ReadError
 from geoseg.sources.local.add import add
 from geoseg.sources.local.product import Options
@@ -22,6 +23,11 @@ from geoseg.sources.local.product import Options
 UTM = "EPSG:32632"
 LEFT, TOP = 500_000.0, 5_300_000.0
 SHAPE = (240, 220)
+
+
+def labelled_scenes(labels: Path, catalogs: list[str], *, date: str | None = None, **pixels: Any) -> LabelledSet:
+    """``scenes.labelled_scenes`` with its records as keywords."""
+    return scenes.labelled_scenes(scenes.DrawnLabels(labels, date=date), scenes.ScenePixels(tuple(catalogs), **pixels))
 
 
 def write_scene(path: Path, *, east_px: int = 0, shape: tuple[int, int] = SHAPE) -> np.ndarray:

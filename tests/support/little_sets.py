@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -16,7 +17,10 @@ from safetensors.torch import load_file
 
 from geoseg.catalog.cards import WEIGHTS
 from geoseg.catalog.target import WATER
+from geoseg.core.progress import Report, silent
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
+from geoseg.training import finetune as training
+from geoseg.training.plan import TrainingPlan
 from geoseg.training.recipe import Recipe
 
 WATER_DB, LAND_DB = -20.0, -9.0
@@ -92,3 +96,17 @@ def _write(path: Path, pixels: NDArray[np.generic]) -> None:
     size = {"count": count, "height": height, "width": width}
     with rasterio.open(path, "w", driver="GTiff", dtype=pixels.dtype, nodata=nodata, **size, **place) as file:
         file.write(pixels)
+
+
+def finetune(
+    data: LabelledSet, recipe: Recipe, out: Path, *, report: Report = silent, **settings: Any
+) -> training.FinetuneResult:
+    """``geoseg.training.finetune.finetune`` with its settings as keywords."""
+    return training.finetune(data, recipe, out, training.RunSettings(**settings), report)
+
+
+def run_plan(
+    plan: TrainingPlan, over: dict[str, Any], out: Path, *, report: Report = silent, **settings: Any
+) -> training.FinetuneResult:
+    """``geoseg.training.finetune.run_plan`` with its settings as keywords."""
+    return training.run_plan(plan, over, out, training.RunSettings(**settings), report)

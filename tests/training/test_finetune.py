@@ -20,10 +20,20 @@ from geoseg.errors import (
     WeightsMissingError,
 )
 from geoseg.models.create import load_model
-from geoseg.training.finetune import finetune, run_plan
 from geoseg.training.plan import TrainingPlan
 from geoseg.training.sources import TrainingSource
-from tests.support.little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of, write_folder
+from tests.support.little_sets import (
+    finetune,
+    little_set,
+    pair,
+    recipe,
+    run_plan,
+    same_history,
+    same_weights,
+    scene,
+    set_of,
+    write_folder,
+)
 
 
 def test_seeds_make_the_run(tmp_path):

@@ -19,11 +19,10 @@ from geoseg.errors import NotTrainableError, OutputNotWritableError, ResumeError
 from geoseg.models.create import load_model
 from geoseg.models.normalize import affine_of
 from geoseg.training.crops import Tiles
-from geoseg.training.finetune import finetune
 from geoseg.training.loop import LAST, AtomicCheckpointIO
 from geoseg.training.recipe import Augmentation
 from geoseg.training.segmentation_module import SCORE, iou_of
-from tests.support.little_sets import little_set, pair, recipe, same_history, same_weights, scene, set_of
+from tests.support.little_sets import finetune, little_set, pair, recipe, same_history, same_weights, scene, set_of
 
 QUICK = {"steps": 30, "round_steps": 3, "lr": 0.05, "warmup": 0.0, "batch_size": 4, "validation": 0.3}
 

@@ -10,10 +10,9 @@ from geoseg.catalog.cards import WEIGHTS
 from geoseg.errors import BadOptionError
 from geoseg.models.bundle import build_from
 from geoseg.models.create import load_model
-from geoseg.training.finetune import finetune
 from geoseg.training.lora import add_adapters, merge_adapters
 from geoseg.training.start import starting_point
-from tests.support.little_sets import little_set, recipe
+from tests.support.little_sets import finetune, little_set, recipe
 
 CLAY = {"model": "clay-v1.5-tiny", "options": {}, "from_scratch": True}
 PRITHVI = CLAY | {"model": "prithvi-eo-v2-tiny-tl"}

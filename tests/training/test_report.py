@@ -12,11 +12,10 @@ from torch import nn
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.models.bundle import load_bundle, save_bundle
 from geoseg.training.crops import LabelMap, Tiles
-from geoseg.training.finetune import finetune
 from geoseg.training.report import MOST, choose_squares, collapse_warning, score_training_data
 from geoseg.training.segmentation_module import SegmentationModule
 from geoseg.training.start import starting_point
-from tests.support.little_sets import little_set, pair, recipe, scene, set_of
+from tests.support.little_sets import finetune, little_set, pair, recipe, scene, set_of
 
 
 class Darkness(nn.Module):

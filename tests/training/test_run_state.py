@@ -17,9 +17,9 @@ from geoseg.core.lock import LOCK, run_lock
 from geoseg.core.progress import Progress
 from geoseg.errors import BadLabelsError, BandMismatchError, InputRangeError, OutputExistsError, ResumeError
 from geoseg.training import finetune as whole
-from geoseg.training.finetune import RUN, finetune
+from geoseg.training.finetune import RUN
 from geoseg.training.loop import LAST
-from tests.support.little_sets import little_set, pair, recipe, same_weights, scene, set_of, write_folder
+from tests.support.little_sets import finetune, little_set, pair, recipe, same_weights, scene, set_of, write_folder
 
 
 class DiedError(Exception):
