@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from geoseg.errors import GeosegError, NotIngestibleError, ReadError, UnsafeHref
 from geoseg.sources.local.discover import discover
 from geoseg.sources.local.hint import another_sensor
 from geoseg.sources.local.item import Item, item_of
+from geoseg.sources.local.naming import item_id
 from geoseg.sources.local.product import Options
 from geoseg.sources.local.radiometry import check_units
 from geoseg.sources.local.raster import damage_named
@@ -68,7 +70,7 @@ def add(paths: Sequence[Path], folder: Path, options: Options, *, report: Report
     check_units(options)
     check_target(folder)
     old = read_items(folder) if is_catalogue(folder) else []
-    new, errors = _described(paths, options, report)
+    new, errors = _described(paths, options, old, report)
     if not new:
         raise _nothing_left(errors)
     items = merged(old, new)
@@ -84,10 +86,10 @@ def add(paths: Sequence[Path], folder: Path, options: Options, *, report: Report
 
 
 def _described(
-    paths: Sequence[Path], options: Options, report: Report
+    paths: Sequence[Path], options: Options, old: Sequence[Item], report: Report
 ) -> tuple[list[Item], list[tuple[Path, GeosegError]]]:
     sources = discover(paths, options.sensor)
-    items: dict[str, Item] = {}
+    found: list[tuple[Path, Item]] = []
     errors: list[tuple[Path, GeosegError]] = []
     for done, source in enumerate(sources, start=1):
         try:
@@ -98,12 +100,36 @@ def _described(
             hint = another_sensor(source.path, options.sensor)
             errors.append((source.path, type(error)(f"{error} {hint}") if hint else error))
         else:
-            if item["id"] in items:
-                errors.append((source.path, _named_twice(source.path, item["id"])))
-            else:
-                items[item["id"]] = item
+            found.append((source.path, item))
         report(Progress("add", done, len(sources), "file", source.path.name))
+    items, twins = _with_own_ids(found, old)
+    return items, [*errors, *twins]
+
+
+def _with_own_ids(
+    found: Sequence[tuple[Path, Item]], old: Sequence[Item]
+) -> tuple[list[Item], list[tuple[Path, GeosegError]]]:
+    """Tell files of one name apart by their folders: two days of an order are each called ``composite``."""
+    files = {(item["collection"], item["id"]): _files_of(item) for item in old}
+    held = {frozenset(_files_of(item)): str(item["id"]) for item in old}
+    names = Counter(item["id"] for _, item in found)
+    items: dict[str, Item] = {}
+    errors: list[tuple[Path, GeosegError]] = []
+    for path, item in found:
+        before = files.get((item["collection"], item["id"]))
+        name = held.get(frozenset(_files_of(item)), str(item["id"]))
+        taken = before is not None and before.isdisjoint(_files_of(item))
+        if name == item["id"] and (names[name] > 1 or taken):
+            name = item_id(f"{path.parent.name}_{name}")
+        if name in items:
+            errors.append((path, _named_twice(path, name)))
+        else:
+            items[name] = {**item, "id": name}
     return list(items.values()), errors
+
+
+def _files_of(item: Item) -> set[str]:
+    return {str(asset["href"]) for asset in item["assets"].values()}
 
 
 def check_readable(item: Item) -> None:

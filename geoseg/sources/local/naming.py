@@ -206,6 +206,28 @@ def _not_in_future(time: datetime, text: str) -> datetime:
     return time
 
 
+NAMED_TIMES = (
+    (re.compile(r"^m_\d{7}_[ns][ew]_\d{1,2}_[0-9h]{1,4}_(\d{8})(?:_\d{8})?$", re.IGNORECASE), "%Y%m%d"),
+    (re.compile(r"^S1[A-D]_[A-Z0-9]{2}_(\d{8}T\d{6})_", re.IGNORECASE), "%Y%m%dT%H%M%S"),
+    (re.compile(r"^(\d{4}-\d{2}-\d{2})-\d{2}:?\d{2}_\1-\d{2}:?\d{2}_"), "%Y-%m-%d"),
+)
+"""Names in which a provider writes the acquisition: NAIP, HyP3's Sentinel-1, EO Browser (an interval of one day)."""
+
+
+def time_in_name(path: Path) -> datetime | None:
+    """Read the acquisition from a name as providers write it, or from a folder named as a day; a day counts as noon."""
+    candidates = [(pattern.match(path.stem), form) for pattern, form in NAMED_TIMES]
+    candidates.append((re.fullmatch(r"(\d{4}-\d{2}-\d{2})", path.parent.name), "%Y-%m-%d"))
+    for match, form in candidates:
+        if match:
+            try:
+                time = datetime.strptime(match[1].upper(), form).replace(tzinfo=UTC)
+            except ValueError:
+                continue
+            return time if "T" in form else time + timedelta(hours=12)
+    return None
+
+
 def acquired(given: datetime | None, stated: datetime | None, path: Path) -> tuple[datetime, tuple[str, ...]]:
     """When a product was taken, and what a person should know about that.
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rasterio.coords import disjoint_bounds
+from rasterio.transform import array_bounds
+
 from geoseg.catalog.sensors import sensor as sensor_record
-from geoseg.errors import RadiometryUnknownError
+from geoseg.errors import NotIngestibleError, RadiometryUnknownError, ReadError
 from geoseg.sources.local.layouts import layout
-from geoseg.sources.local.naming import ALPHA, acquired, band_names, is_left_out, item_id
+from geoseg.sources.local.naming import ALPHA, acquired, band_names, canonical, is_left_out, item_id, time_in_name
 from geoseg.sources.local.product import BandOfFile, Conversion, FileOfProduct, Options, Product, Units
 from geoseg.sources.local.radiometry import check_pixels, decide
 from geoseg.sources.local.raster import RasterFile, look_at, sample
 from geoseg.sources.local.validity import nodata_of
 
+BAND_IN_NAME = re.compile(r"^(?P<scene>.*?)(?:^|[-_. ])(?P<band>[A-Za-z0-9]+)(?:_db|[-_ ]?\(raw\))?$", re.IGNORECASE)
+"""``blue``, ``scene_B02``, ``..._Sentinel-2_L2A_B02_(Raw)`` (EO Browser): scene and band of a file with one band."""
+
+MASK_NAME = re.compile(r"^(?P<image>.+)_(?P<mask>udm2?)$", re.IGNORECASE)
+"""``composite_udm2`` beside ``composite``: the mask that Planet's composite tool writes."""
+
+LEVEL_IN_NAME = re.compile(r"(?:^|[-_])(L1C|L2A)(?:[-_]|$)")
 POLARISATION = re.compile(r"^(?P<scene>.*?)[-_.]?(?P<band>vv|vh|hh|hv)$", re.IGNORECASE)
 
 
@@ -26,10 +37,12 @@ class PlainFiles:
     Attributes:
         id: Of the item.
         paths: Its files, in the order of their names.
+        masks: Mask files beside them, by the name of the asset (``udm2``).
     """
 
     id: str
     paths: tuple[Path, ...]
+    masks: tuple[tuple[str, Path], ...] = ()
 
     @property
     def path(self) -> Path:
@@ -46,13 +59,19 @@ class PlainFiles:
         files: list[FileOfProduct] = []
         units: set[Units] = set()
         notes: tuple[str, ...] = ()
+        faults = _Faults()
         for path in self.paths:
-            file, unit, said = self._file(path, options)
-            files.append(file)
-            units.add(unit)
+            with faults:
+                file, unit, said = self._file(path, options, faults)
+                files.append(file)
+                units.add(unit)
+                notes += said
+        raster = look_at(self.path)
+        with faults:
+            time, said = acquired(options.time, stated_time(raster) or time_in_name(self.path), self.path)
             notes += said
-        time, said = acquired(options.time, stated_time(files[0].raster), self.path)
-        notes += said
+        faults.raise_all(self.path)
+        masks = tuple(mask_file(path, raster, name, layout(options.sensor).masks[name]) for name, path in self.masks)
         level = _level(files, options)
         if level in ("L1C", "TOA"):
             notes += (
@@ -63,21 +82,34 @@ class PlainFiles:
             options.sensor,
             time,
             units.pop(),
-            tuple(files),
+            (*files, *masks),
             level=level,
             notes=tuple(dict.fromkeys(notes)),
         )
 
-    def _file(self, path: Path, options: Options) -> tuple[FileOfProduct, Units, tuple[str, ...]]:
+    def _file(self, path: Path, options: Options, faults: _Faults) -> tuple[FileOfProduct, Units, tuple[str, ...]]:
         raster = look_at(path)
-        units, conversion = decide(raster, options)
-        named = POLARISATION.match(path.stem) if sensor_record(options.sensor).polarised and raster.count == 1 else None
-        given = () if len(self.paths) > 1 else options.bands
-        names = band_names(raster, options.sensor, given, (named["band"].lower(),) if named else None)
+        several = len(self.paths) > 1
+        if several and raster.count != 1:
+            raise NotIngestibleError(
+                f"{path} is named like a file of one band among {len(self.paths)}, and has {raster.count} bands. Move "
+                "or rename the files that do not belong together."
+            )
+        named = _band_of(path, options.sensor, several=several) if raster.count == 1 else None
+        decided = None
+        with faults:
+            decided = decide(raster, options)
+        names = band_names(raster, options.sensor, () if several else options.bands, (named,) if named else None)
+        if several and options.bands and not set(names) <= set(options.bands):
+            raise NotIngestibleError(
+                f"{path} is one of {len(self.paths)} files of one band each, {names[0]} by its name, which --bands "
+                "does not hold. Leave --bands out: the names of the files tell."
+            )
+        if decided is None:
+            raise _AlreadyNamedError
+        units, conversion = decided
         nodata, notes = nodata_of(raster, options.sensor)
-        file = data_file(
-            names[0] if len(self.paths) > 1 else "data", raster, names, nodata, (conversion,) * raster.count
-        )
+        file = data_file(names[0] if several else "data", raster, names, nodata, (conversion,) * raster.count)
         if left_out := [number for number, name in enumerate(names, start=1) if is_left_out(name)]:
             notes += (f"left out, as no model reads it: band {', '.join(map(str, left_out))}",)
         check_pixels(raster, sample(raster), options.sensor, units, tuple(band.conversion for band in file.bands))
@@ -125,6 +157,7 @@ def _level(files: list[FileOfProduct], options: Options) -> str:
     """
     if _is_corrected(files[0].raster):
         return "SR"
+    named = LEVEL_IN_NAME.search(files[0].raster.path.stem)
     only_at_top, at_top = layout(options.sensor).only_at_top, layout(options.sensor).levels["toa"]
     with_cirrus = [file for file in files if any(band.name in only_at_top for band in file.bands)]
     if with_cirrus and options.level != at_top:
@@ -132,15 +165,115 @@ def _level(files: list[FileOfProduct], options: Options) -> str:
             f"{with_cirrus[0].raster.path} has the cirrus band B10: it is level 1C, top of the "
             "atmosphere, not surface reflectance. Take the L2A product, or accept it with --level L1C."
         )
-    return options.level or ""
+    return options.level or (named[1] if named and named[1] in layout(options.sensor).levels.values() else "")
 
 
 def group_plain(paths: list[Path], sensor: str) -> list[PlainFiles]:
-    """One acquisition a file; Sentinel-1 files whose names differ in the polarisation at their end are one."""
-    groups: dict[tuple[Path, str], list[Path]] = {}
-    polarised = sensor_record(sensor).polarised
+    """Group files into acquisitions: one file each, or files of one band each whose names differ in the band only.
+
+    A mask named after an image (``composite_udm2`` beside ``composite``) belongs to it.
+    """
+    images, masks = _without_masks(paths, sensor)
+    groups: dict[tuple[Path, str, bool], list[Path]] = {}
+    for path in images:
+        match = _band_match(path, sensor)
+        scene = (match["scene"].rstrip("-_. ") or path.parent.name) if match else path.stem
+        groups.setdefault((path.parent, scene, match is not None), []).append(path)
+    found = []
+    for (_, scene, by_band), members in groups.items():
+        bands = {_band_of(path, sensor, several=True) for path in members}
+        together = by_band and (sensor_record(sensor).polarised or len(bands) == len(members) > 1)
+        parts = [(scene, members)] if together else [(path.stem, [path]) for path in members]
+        found += [PlainFiles(name, tuple(sorted(part)), tuple(masks.get(part[0], ()))) for name, part in parts]
+    return found
+
+
+def _without_masks(paths: list[Path], sensor: str) -> tuple[list[Path], dict[Path, list[tuple[str, Path]]]]:
+    """The images, and the masks of each."""
+    by_stem = {(path.parent, path.stem.lower()): path for path in paths}
+    images, masks = [], dict[Path, list[tuple[str, Path]]]()
     for path in paths:
-        match = POLARISATION.match(path.stem) if polarised else None
-        scene = (match["scene"] or path.parent.name) if match else path.stem
-        groups.setdefault((path.parent, scene), []).append(path)
-    return [PlainFiles(scene, tuple(sorted(members))) for (_, scene), members in groups.items()]
+        match = MASK_NAME.match(path.stem) if layout(sensor).masks else None
+        image = by_stem.get((path.parent, match["image"].lower())) if match else None
+        if match is None or image is None or match["mask"].lower() not in layout(sensor).masks:
+            images.append(path)
+        else:
+            masks.setdefault(image, []).append((match["mask"].lower(), path))
+    return images, masks
+
+
+def _band_match(path: Path, sensor: str) -> re.Match[str] | None:
+    """Scene and band in the name of a file of one band; of radar only a polarisation counts, at the very end."""
+    if sensor_record(sensor).polarised:
+        match = POLARISATION.match(path.stem)
+        return match or _known_band(BAND_IN_NAME.match(path.stem), sensor)
+    return _known_band(BAND_IN_NAME.match(path.stem), sensor)
+
+
+def _known_band(match: re.Match[str] | None, sensor: str) -> re.Match[str] | None:
+    return match if match and canonical(match["band"], sensor) in sensor_record(sensor).bands else None
+
+
+def _band_of(path: Path, sensor: str, *, several: bool) -> str | None:
+    """The band that a file's name says; of optical imagery only where files of other bands lie beside it."""
+    match = _band_match(path, sensor)
+    return canonical(match["band"], sensor) if match and (several or sensor_record(sensor).polarised) else None
+
+
+def mask_file(path: Path, image: RasterFile, name: str, names: tuple[str, ...]) -> FileOfProduct:
+    """Describe the mask of an image.
+
+    Args:
+        path: Of the mask.
+        image: What it belongs to.
+        name: Of its asset.
+        names: Of its bands, in file order.
+
+    Raises:
+        NotIngestibleError: It does not lie on the image, or has other bands than its kind has.
+    """
+    raster = look_at(path)
+    if raster.count != len(names):
+        raise NotIngestibleError(
+            f"{path} has {raster.count} bands where a {name.upper()} has {len(names)}. Fetch it again."
+        )
+    if raster.crs != image.crs or not _overlap(raster, image):
+        raise NotIngestibleError(f"{path} does not lie on {image.path.name}: they are not of one scene and clip.")
+    return FileOfProduct(name, "mask", raster, tuple(map(BandOfFile, names, raster.dtypes)))
+
+
+def _overlap(a: RasterFile, b: RasterFile) -> bool:
+    """The two share ground."""
+    return not disjoint_bounds(array_bounds(*a.shape, a.transform), array_bounds(*b.shape, b.transform))
+
+
+class _AlreadyNamedError(Exception):
+    """The file lacks something that is in the list of faults already."""
+
+
+class _Faults(AbstractContextManager["_Faults"]):
+    """Collects what is missing, so that all of it is asked for at once."""
+
+    def __init__(self) -> None:
+        self._found: list[NotIngestibleError | ReadError] = []
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Keep a refusal, and go on."""
+        if isinstance(error, NotIngestibleError | ReadError):
+            self._found.append(error)
+            return True
+        return isinstance(error, _AlreadyNamedError)
+
+    def raise_all(self, path: Path) -> None:
+        """Raise one error that holds every refusal.
+
+        Raises:
+            GeosegError: The first refusal, with the sentences of the others.
+        """
+        if not self._found:
+            return
+        first, *others = self._found
+        texts = {str(each).removeprefix(str(path)).lstrip(": "): None for each in others}
+        texts.pop(str(first).removeprefix(str(path)).lstrip(": "), None)
+        also = (f"Also: it {text}" if text[:1].islower() else f"Also: {text}" for text in texts)
+        raise type(first)(" ".join([str(first), *also]))

@@ -9,14 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from rasterio.coords import disjoint_bounds
-from rasterio.transform import array_bounds
-
 from geoseg.errors import BadDateError, NotIngestibleError, RadiometryUnknownError
 from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.naming import acquired, band_names, instant, item_id
-from geoseg.sources.local.plain import data_file
-from geoseg.sources.local.product import BandOfFile, Conversion, FileOfProduct, Options, Product
+from geoseg.sources.local.plain import data_file, mask_file
+from geoseg.sources.local.product import Conversion, FileOfProduct, Options, Product
 from geoseg.sources.local.radiometry import check_pixels
 from geoseg.sources.local.raster import RasterFile, look_at, sample
 from geoseg.sources.local.safe_xml import elements_of, read_xml, text_of
@@ -234,20 +231,4 @@ def _masks(
         name = "udm2" if "udm2" in rest else "udm"
         if name not in found or ("_clip" in rest) == clipped:
             found[name] = path
-    return tuple(_mask(path, raster, name, bands[name]) for name, path in sorted(found.items()))
-
-
-def _mask(path: Path, image: RasterFile, name: str, names: tuple[str, ...]) -> FileOfProduct:
-    raster = look_at(path)
-    if raster.count != len(names):
-        raise NotIngestibleError(
-            f"{path} has {raster.count} bands where a {name.upper()} has {len(names)}. Fetch it again."
-        )
-    if raster.crs != image.crs or not _overlap(raster, image):
-        raise NotIngestibleError(f"{path} does not lie on {image.path.name}: they are not of one scene and clip.")
-    return FileOfProduct(name, "mask", raster, tuple(map(BandOfFile, names, raster.dtypes)))
-
-
-def _overlap(a: RasterFile, b: RasterFile) -> bool:
-    """The two share ground."""
-    return not disjoint_bounds(array_bounds(*a.shape, a.transform), array_bounds(*b.shape, b.transform))
+    return tuple(mask_file(path, raster, name, bands[name]) for name, path in sorted(found.items()))

@@ -239,3 +239,98 @@ def test_percent_encoded_hrefs_of_local_items_are_decoded(tmp_path, encoded):
     day = Dates(date(2018, 9, 21), date(2018, 9, 21))
     found = find_scenes(Area.from_bbox((west, south, east, north)), day, "s1", str(item))
     assert found.scenes[0].item["assets"]["data"]["href"] == str(path)
+
+
+# -- what providers deliver -----------------------------------------------------------------------------------------
+
+
+def names_of(item):
+    return [band["name"] for asset in item["assets"].values() if "data" in asset["roles"] for band in asset["eo:bands"]]
+
+
+def test_two_days_of_a_planet_composite_are_two_scenes_with_their_masks(tmp_path):
+    usable = np.zeros((8, 32, 32), "uint8")
+    for day in ("2024-05-06", "2024-05-07"):
+        write(tmp_path / "in" / day / "composite.tif", optical(), nodata=0)
+        write(tmp_path / "in" / day / "composite_udm2.tif", usable)
+    words = {"sensor": "planetscope", "units": "reflectance", "bands": "blue,green,red,nir", "date": "2024-05-06"}
+    answer = added(tmp_path / "in", out=tmp_path / "mine", **words)
+    assert answer.refused == ()
+    days = {item["id"]: item["properties"]["datetime"][:10] for item in answer.items}
+    assert days == {"2024-05-06_composite": "2024-05-06", "2024-05-07_composite": "2024-05-07"}
+    assert all(set(item["assets"]) == {"data", "udm2"} for item in answer.items)
+    again = added(tmp_path / "in" / "2024-05-07", out=tmp_path / "mine", **words)
+    assert (again.total, again.replaced) == (2, ("2024-05-07_composite",))
+
+
+def test_a_second_file_of_one_name_does_not_replace_the_first(tmp_path):
+    for folder in ("a", "b"):
+        write(tmp_path / folder / "scene.tif", radar(), names=("VV", "VH"))
+        answer = added(tmp_path / folder, out=tmp_path / "mine")
+    assert answer.total == 2 and [item["id"] for item in answer.items] == ["b_scene"]
+
+
+@pytest.mark.parametrize(
+    ("sensor", "files", "bands"),
+    [
+        ("s2", [f"2018-09-21-00:00_2018-09-21-23:59_Sentinel-2_L2A_{b}_(Raw).tiff" for b in ("B02", "B03", "B08")],
+         {"blue", "green", "nir"}),
+        ("s2", ["blue.tif", "green.tif", "swir16.tif"], {"blue", "green", "swir16"}),
+        ("s2", ["scene_red.tif", "scene_nir.tif"], {"red", "nir"}),
+        ("s1", ["x_VV.tif", "x_VH.tif"], {"vv", "vh"}),
+        ("s1", ["Sigma0_VV_db.tif", "Sigma0_VH_db.tif"], {"vv", "vh"}),
+        ("planetscope", ["a-blue.tif", "a-nir.tif"], {"blue", "nir"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("typed", [False, True])
+def test_files_of_one_band_each_are_one_scene(tmp_path, sensor, files, bands, typed):
+    for name in files:
+        write(tmp_path / "in" / name, (radar(1) if sensor == "s1" else optical(1)))
+    words = {} if sensor == "s1" else {"units": "reflectance"}
+    if typed:
+        words["bands"] = ",".join(sorted(bands))
+    (item,) = added(tmp_path / "in", out=tmp_path / "mine", sensor=sensor, **words).items
+    assert set(names_of(item)) == bands
+
+
+def test_two_scenes_of_one_band_each_stay_two(tmp_path):
+    for scene in ("a", "b"):
+        for band in ("blue", "green"):
+            write(tmp_path / "in" / f"{scene}_{band}.tif", optical(1))
+    answer = added(tmp_path / "in", out=tmp_path / "mine", sensor="s2", units="reflectance")
+    assert {item["id"]: names_of(item) for item in answer.items} == {"a": ["blue", "green"], "b": ["blue", "green"]}
+
+
+@pytest.mark.parametrize(
+    ("sensor", "name", "time"),
+    [
+        ("aerial", "m_3008501_ne_16_1_20131013", "2013-10-13T12:00:00Z"),
+        ("aerial", "m_3008501_ne_16_060_20191113_20200115", "2019-11-13T12:00:00Z"),
+        ("s1", "S1A_IW_20180921T053211_DVP_RTC30_G_gpuned_1A2B_VV", "2018-09-21T05:32:11Z"),
+        ("aerial", "2018-06-01/photo", "2018-06-01T12:00:00Z"),
+    ],
+)
+def test_the_date_is_in_the_name(tmp_path, sensor, name, time):
+    pixels = radar(1) if sensor == "s1" else np.full((3, 32, 32), 90, "uint8")
+    path = write(tmp_path / f"{name}.tif", pixels)
+    words = {} if sensor == "s1" else {"bands": "red,green,blue", "units": None}
+    (item,) = added(path, out=tmp_path / "mine", sensor=sensor, date=None, **words).items
+    assert item["properties"]["datetime"] == time
+
+
+@pytest.mark.parametrize("name", ["m_3008501_ne_16_1_20139913", "scene_20180921", "m_30_20131013"])
+def test_other_numbers_in_a_name_are_no_date(tmp_path, name):
+    path = write(tmp_path / f"{name}.tif", np.full((3, 32, 32), 90, "uint8"))
+    with pytest.raises(NotIngestibleError, match="--date"):
+        added(path, out=tmp_path / "mine", sensor="aerial", units=None, date=None, bands="red,green,blue")
+
+
+@pytest.mark.parametrize(
+    ("sensor", "options"), [("s1", ["--units", "--bands", "--date"]), ("s2", ["--s2-offset", "--bands", "--date"])]
+)
+def test_all_that_is_missing_is_asked_for_at_once(tmp_path, sensor, options):
+    path = write(tmp_path / "a.tif", radar(2) if sensor == "s1" else optical(2))
+    with pytest.raises(GeosegError) as caught:
+        added(path, out=tmp_path / "mine", sensor=sensor, units=None, date=None)
+    assert all(option in str(caught.value) for option in options)
+    assert str(caught.value).count(str(path)) == 1

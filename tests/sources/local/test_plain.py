@@ -77,6 +77,10 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(made, backscatter, tm
     for folder in ("one", "two"):
         made(f"{folder}/a.tif", backscatter, descriptions=("vv", "vh"))
     answer = add_to(tmp_path / "mine", tmp_path / "one", tmp_path / "two", sensor="s1", units="db")
+    assert [item["id"] for item in answer.items] == ["one_a", "two_a"]
+    for folder in ("x/one", "y/one"):
+        made(f"{folder}/b.tif", backscatter, descriptions=("vv", "vh"))
+    answer = add_to(tmp_path / "other", tmp_path / "x", tmp_path / "y", sensor="s1", units="db")
     assert len(answer.items) == 1
     assert "another file of this run" in answer.refused[0].reason
 
