@@ -84,7 +84,8 @@ class TileReader:
             self._kept[number] = tile
             self._kept.move_to_end(number)
         held = sum(_bytes(tile) for tile in self._kept.values())
-        # a stable sort of what is in the order of its use: the oldest of the highest first, what is in use last
+        # a stable sort of what is in the order of its use: the oldest of the highest first, what is in use last;
+        # speed only, a tile that was dropped is read again
         for number in sorted(self._kept, key=lambda number: (number in tiles, number[0])):
             if held <= self._keep_bytes:
                 return

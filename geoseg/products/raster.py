@@ -110,7 +110,7 @@ def _copy_to_cog(layer: ByteLayer, part: Path, geobox: GeoBox, band: RasterBand,
                 driver="COG",
                 BLOCKSIZE=TILE_PX,
                 COMPRESS="DEFLATE",
-                # neighbours' differences: a fifth smaller for probabilities, nothing for codes
+                # neighbours' differences: a fifth smaller for probabilities, nothing for codes; lossless either way
                 PREDICTOR="NO" if band.colours else "YES",
                 LEVEL=1,  # a fifth larger than the default, in less than half the time
                 NUM_THREADS="ALL_CPUS",

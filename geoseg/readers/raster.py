@@ -42,7 +42,8 @@ STRIP_PX = 2**24
 """File pixels decoded at once where many are averaged into one."""
 
 HANDLES = 8
-"""Files kept open per thread: neighbouring tiles share blocks, and GDAL keeps them only while a file is open."""
+"""Files kept open per thread: neighbouring tiles share blocks, and GDAL keeps them only while a file is open.
+Speed only."""
 
 
 class _Handles(threading.local):

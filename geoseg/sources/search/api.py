@@ -15,6 +15,8 @@ from geoseg.sources.search.source_policy import Trust
 from geoseg.sources.search.web import BoundedIO, RefusedRequestError, server_words
 
 PAGE = 200
+"""Items per page: fewer requests. Speed only, every page is read."""
+
 SMALLER_PAGES = (100, 50, 10)
 """Tried where a server says that ``limit`` is too large and does not say what it takes."""
 

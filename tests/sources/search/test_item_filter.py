@@ -196,6 +196,17 @@ def test_a_period_is_no_acquisition_but_may_be_reference_water():
     assert isinstance(verdict(period, query=Query(AREA, None, collection="local/s2")), Scene)
 
 
+@pytest.mark.parametrize(("end", "kept"), [("2024-05-04T10:00:00Z", True), ("2024-05-04T10:00:01Z", False)])
+def test_an_acquisition_lasts_a_day_at_most_and_counts_at_its_middle(end, kept):
+    """A composite of a week would pass for an observation of one moment."""
+    period = item(start_datetime="2024-05-03T10:00:00Z", end_datetime=end)
+    period["properties"]["datetime"] = None
+    answer = verdict(period)
+    assert isinstance(answer, Scene if kept else RejectedScene)
+    if kept:
+        assert answer.time == datetime(2024, 5, 3, 22, tzinfo=UTC)
+
+
 def test_a_time_without_zone_is_utc():
     scene = verdict(item(at="2024-05-03T10:00:00"))
     assert isinstance(scene, Scene)
