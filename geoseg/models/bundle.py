@@ -20,7 +20,7 @@ from geoseg.core.hashing import file_sha256
 from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UsageError
 from geoseg.models.network import NetworkModel
 from geoseg.models.registry import build
-from geoseg.models.tensors import other_kind, unsound
+from geoseg.models.tensors import dtype_mismatches, find_invalid_tensor
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def load_bundle(folder: Path | str, *, device: str = "cpu") -> NetworkModel:
     with torch.device("meta"):  # no memory before the weights are known to be of that size
         wanted = _as_described(card, folder).state_dict()
     _match(wanted, weights, str(folder / WEIGHTS))
-    if fault := unsound(weights):
+    if fault := find_invalid_tensor(weights):
         raise BundleError(f"{folder / WEIGHTS}: {fault}: train it again.")
     module = _as_described(card, folder)
     module.load_state_dict(weights, strict=True)
@@ -139,7 +139,7 @@ def _match(wanted: dict[str, Tensor], given: dict[str, Tensor], where: str) -> N
         for key in wanted
         if key in given and given[key].shape != wanted[key].shape
     ]
-    recast = other_kind(wanted, given)
+    recast = dtype_mismatches(wanted, given)
     if missing or unexpected or reshaped or recast:
         matched = sum(key in given and given[key].shape == wanted[key].shape for key in wanted)
         faults = [

@@ -16,7 +16,7 @@ VARIANCE = "running_var"
 """What torch's batch normalisation calls its variances: below 0 there is none, and its root is NaN."""
 
 
-def other_kind(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+def dtype_mismatches(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
     """Tensors of both that are of another kind of number in each: ``NAME int32 for float32``; none is the rule.
 
     Real numbers stand for real numbers of any usual precision, whole numbers for whole numbers, and any other dtype
@@ -29,7 +29,7 @@ def other_kind(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> lis
     ]
 
 
-def unsound(weights: Mapping[str, Tensor]) -> str | None:
+def find_invalid_tensor(weights: Mapping[str, Tensor]) -> str | None:
     """What is impossible in the numbers of a network that computes in float32, naming the tensor; None: nothing.
 
     Each tensor is read once: its extremes are NaN where any number is, and infinite where one is. About half a

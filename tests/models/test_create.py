@@ -136,6 +136,16 @@ def test_a_models_fingerprint_changes_with_its_card(monkeypatch):
     assert resolve_model("otsu") != ref
 
 
+def test_unfinished_work_of_other_weights_is_not_resumed():
+    """The key of a map's work folder hashes the predictor's repr."""
+    from geoseg.pipeline import work_key
+
+    predictor = Predictor.of("flood-s1")
+    other = replace(predictor, model=replace(predictor.model, fingerprint="0" * 64))
+    assert work_key(predictor) == work_key(Predictor.of("geoseg:flood-s1"))
+    assert work_key(predictor) != work_key(other)
+
+
 def test_a_shipped_bundle_is_found_by_name_on_a_worker_with_another_installation(monkeypatch, tmp_path):
     ref = pickle.loads(pickle.dumps(replace(resolve_model("flood-s1"), folder=tmp_path / "another" / "flood-s1")))
     assert ref.local_folder() == shipped("flood-s1")

@@ -17,7 +17,7 @@ from geoseg.models.checkpoints.layouts import best_prefix, left_out, unknown_nam
 from geoseg.models.checkpoints.reading import read_weights
 from geoseg.models.foundation.build import family_of, known_bands
 from geoseg.models.foundation.protocol import PatchEncoder
-from geoseg.models.tensors import other_kind, unsound
+from geoseg.models.tensors import dtype_mismatches, find_invalid_tensor
 
 logger = logging.getLogger(__name__)
 
@@ -156,12 +156,12 @@ def _fit_bands(chosen: dict[str, Tensor], name: str, sensor: str, bands: Sequenc
 
 def _check_numbers(path: Path, chosen: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     """Every tensor of the kind of number that the encoder has there, and none that nothing can be computed with."""
-    if recast := other_kind(wanted, chosen):
+    if recast := dtype_mismatches(wanted, chosen):
         raise CheckpointMismatchError(
             f"{path.name}: {len(recast)} tensors are of another kind of number, the first is {recast[0]}. "
             "Fetch it again."
         )
-    if fault := unsound(chosen):
+    if fault := find_invalid_tensor(chosen):
         raise CheckpointMismatchError(f"{path.name}: {fault}. Fetch it again.")
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from geoseg.models.cnn.blocks import conv_norm_relu, double_conv
 from geoseg.models.cnn.size import cropped, padded
-from geoseg.models.foundation.decoders.blocks import SteadyBatchNorm
+from geoseg.models.foundation.decoders.blocks import BatchOfOneNorm
 from geoseg.models.registry import network
 
 DEPTH = 4
@@ -23,9 +23,9 @@ class AttentionGate(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         inner = channels // 2
-        self.of_gate = nn.Sequential(nn.Conv2d(channels, inner, 1), SteadyBatchNorm(inner))
-        self.of_skip = nn.Sequential(nn.Conv2d(channels, inner, 1), SteadyBatchNorm(inner))
-        self.coefficient = nn.Sequential(nn.Conv2d(inner, 1, 1), SteadyBatchNorm(1), nn.Sigmoid())
+        self.of_gate = nn.Sequential(nn.Conv2d(channels, inner, 1), BatchOfOneNorm(inner))
+        self.of_skip = nn.Sequential(nn.Conv2d(channels, inner, 1), BatchOfOneNorm(inner))
+        self.coefficient = nn.Sequential(nn.Conv2d(inner, 1, 1), BatchOfOneNorm(1), nn.Sigmoid())
 
     def forward(self, gate: Tensor, skip: Tensor) -> Tensor:
         """Both (batch, channels, y, x) -> the skip, attended."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from geoseg.models.foundation.decoders.blocks import SteadyBatchNorm
+from geoseg.models.foundation.decoders.blocks import BatchOfOneNorm
 
 Up = Literal["transposed", "bilinear"]
 
@@ -15,7 +15,7 @@ def conv_norm_relu(channels_in: int, channels_out: int, *, bias: bool = False) -
     """3x3 convolution, batch normalisation, ReLU; height and width stay."""
     return [
         nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias),
-        SteadyBatchNorm(channels_out),
+        BatchOfOneNorm(channels_out),
         nn.ReLU(inplace=True),
     ]
 
@@ -42,9 +42,9 @@ def doubling(channels_in: int, channels_out: int, up: Up) -> nn.Module:
     raise ValueError(f"up is transposed or bilinear, not {up!r}.")
 
 
-def steady(module: nn.Module) -> nn.Module:
+def allow_batch_of_one(module: nn.Module) -> nn.Module:
     """The same module, whose batch normalisation also trains where a batch holds one value per channel."""
     for part in module.modules():
         if type(part) is nn.BatchNorm2d:
-            part.__class__ = SteadyBatchNorm  # the same state, another forward
+            part.__class__ = BatchOfOneNorm  # the same state, another forward
     return module

@@ -5,7 +5,7 @@ from __future__ import annotations
 import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
-from geoseg.models.cnn.blocks import steady
+from geoseg.models.cnn.blocks import allow_batch_of_one
 from geoseg.models.cnn.encoder import encoder_name
 from geoseg.models.cnn.size import cropped, padded
 from geoseg.models.registry import network
@@ -29,8 +29,8 @@ class DeepLabV3Plus(nn.Module):
     def __init__(self, bands: int, classes: int, *, encoder: str = "resnet50") -> None:
         super().__init__()
         whole = smp.DeepLabV3Plus(encoder_name(encoder), encoder_weights=None, in_channels=bands, classes=classes)
-        self.encoder = steady(whole.encoder)
-        self.decoder = steady(whole.decoder)
+        self.encoder = allow_batch_of_one(whole.encoder)
+        self.decoder = allow_batch_of_one(whole.decoder)
         self.segmentation_head = whole.segmentation_head
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.errors import BadOptionError
-from geoseg.models.cnn.blocks import steady
+from geoseg.models.cnn.blocks import allow_batch_of_one
 from geoseg.models.cnn.encoder import encoder_name, features
 from geoseg.models.cnn.size import cropped, padded
 from geoseg.models.registry import network
@@ -50,11 +50,11 @@ class UNetPlusPlus(nn.Module):
     ) -> None:
         super().__init__()
         whole = smp.UnetPlusPlus(encoder_name(encoder), encoder_weights=None, in_channels=bands, classes=classes)
-        self.encoder = steady(whole.encoder)
+        self.encoder = allow_batch_of_one(whole.encoder)
         for unused in ("_conv_head", "_bn1"):  # EfficientNet's own classifier: kept for its keys, never reached
             if hasattr(self.encoder, unused):
                 getattr(self.encoder, unused).requires_grad_(False)
-        self.decoder = steady(whole.decoder)
+        self.decoder = allow_batch_of_one(whole.decoder)
         self.segmentation_head = whole.segmentation_head
         self.side_heads = nn.ModuleList()
         if deep_supervision:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from geoseg.errors import BadOptionError
-from geoseg.models.foundation.decoders.blocks import SteadyBatchNorm
+from geoseg.models.foundation.decoders.blocks import BatchOfOneNorm
 from geoseg.models.optimize.base import (
     EXACT,
     WORTH_IT,
@@ -23,7 +23,7 @@ from geoseg.models.optimize.base import (
 )
 
 ROUNDS = 4
-PLAIN = {nn.BatchNorm2d, SteadyBatchNorm}
+PLAIN = {nn.BatchNorm2d, BatchOfOneNorm}
 """Batch normalisations that do nothing else; timm's carry an activation."""
 
 

@@ -128,7 +128,7 @@ def _channels_last(network: SegmentationNetwork, probe: Tensor, gsd_m: float | N
         return run
 
     with torch.inference_mode():
-        image = pad_to_cells(probe, network.encoder.patch, network.decoder.fewest_cells)
+        image = pad_to_cells(probe, network.encoder.patch, network.decoder.min_grid)
         features = network.features(image, gsd_m=gsd_m)
     if _faster(laid_out(torch.channels_last), laid_out(torch.contiguous_format)):
         layout(torch.channels_last)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from geoseg.errors import BadOptionError, InputRangeError, UnknownNameError
-from geoseg.models.foundation.decoders.blocks import SteadyBatchNorm
+from geoseg.models.foundation.decoders.blocks import BatchOfOneNorm
 from geoseg.models.foundation.decoders.build import DECODERS
 from geoseg.models.foundation.decoders.fused_shuffle import FusedShuffle
 from geoseg.models.foundation.decoders.upernet import UPerNet
@@ -106,7 +106,7 @@ def renamed(state):
 
 
 def test_batch_norm_of_one_value_uses_what_it_has_learnt():
-    norm, plain = SteadyBatchNorm(3).train(), nn.BatchNorm2d(3).train()
+    norm, plain = BatchOfOneNorm(3).train(), nn.BatchNorm2d(3).train()
     x = torch.randn(1, 3, 1, 1)
     assert torch.equal(norm(x), plain.eval()(x))
     many = torch.randn(2, 3, 4, 4)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-class SteadyBatchNorm(nn.BatchNorm2d):
+class BatchOfOneNorm(nn.BatchNorm2d):
     """Batch normalisation that uses its running statistics where a batch holds one value per channel.
 
     A single chip pooled to one cell has no variance to normalise by; the plain layer refuses to train there.
@@ -28,7 +28,7 @@ class ConvNormRelu(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False)
-        self.norm: nn.Module = SteadyBatchNorm(channels_out)
+        self.norm: nn.Module = BatchOfOneNorm(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels_in, y, x) -> (batch, channels_out, y, x)."""

@@ -20,7 +20,7 @@ class FpnDecoder(Decoder):
         channels: Channels of the pyramid.
     """
 
-    fewest_cells = 2
+    min_grid = 2
 
     def __init__(self, width: int, classes: int, *, channels: int = 128) -> None:
         super().__init__()

@@ -92,7 +92,7 @@ class SegmentationNetwork(nn.Module):
         Returns:
             float32 (batch, class, y, x) at the size of ``x``.
         """
-        image = pad_to_cells(x, self.encoder.patch, self.decoder.fewest_cells)
+        image = pad_to_cells(x, self.encoder.patch, self.decoder.min_grid)
         features = self.features(image, wavelengths_um=wavelengths_um, gsd_m=gsd_m, time=time, latlon=latlon)
         logits = self.decoder(features, image)
         if logits.shape[-2:] != image.shape[-2:]:

@@ -14,11 +14,11 @@ class Decoder(nn.Module, ABC):
 
     Attributes:
         levels: How many maps it wants; the network taps the deepest ones.
-        fewest_cells: Smallest number of cells per side that it can work with.
+        min_grid: Smallest number of cells per side that it can work with.
     """
 
     levels: int = 4
-    fewest_cells: int = 1
+    min_grid: int = 1
 
     @abstractmethod
     def forward(self, features: Features, image: Tensor) -> Tensor:

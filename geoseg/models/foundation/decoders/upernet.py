@@ -69,7 +69,7 @@ class UPerNetDecoder(Decoder):
         dropout: Before the last convolution.
     """
 
-    fewest_cells = 2
+    min_grid = 2
 
     def __init__(
         self,
