@@ -119,8 +119,10 @@ def gdal_env(spec: SceneReadSpec, settings: tuple[tuple[str, str], ...]) -> Iter
         options["GDAL_DISABLE_READDIR_ON_OPEN"] = "FALSE"  # a person's own file may have its mask in a file beside it
     if spec.s3_endpoint:
         options |= {"AWS_S3_ENDPOINT": spec.s3_endpoint, "AWS_VIRTUAL_HOSTING": "FALSE"}
-    elif spec.access == "public":
-        options["AWS_NO_SIGN_REQUEST"] = "YES"
+    if spec.access == "s3":
+        options["CPL_AWS_AUTODETECT_EC2"] = "NO"  # keys come from the environment, never from a cloud's own address
+    else:
+        options["AWS_NO_SIGN_REQUEST"] = "YES"  # no key, and no look for one, where the record does not ask for it
     if spec.region:
         options["AWS_REGION"] = spec.region
     if spec.requester_pays:

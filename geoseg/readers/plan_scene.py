@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from geoseg.catalog.collections import Collection, DeclaredPerAsset, Unsupported, collection
 from geoseg.catalog.sensors import sensor
 from geoseg.core.scene import Scene
-from geoseg.errors import MissingBandError, ReadError
+from geoseg.errors import MissingBandError, ReadError, SceneUnreadableError
 from geoseg.readers.bands import assets_of, band_source
 from geoseg.readers.radiometry import conversion
 from geoseg.readers.read_spec import BandReadSpec, ClippedReadSpec, MaskReadSpec, SceneReadSpec
+
+MASK = "geoseg:mask"
+"""Property of an asset: ``alpha``, ``internal`` (also in a file beside it) or ``none``."""
 
 ROUNDING = 1e-6
 """A scale such as 0.0001 is no binary number: its first step may lie a hair above."""
@@ -29,6 +33,7 @@ def plan_scene(scene: Scene, bands: Sequence[str]) -> SceneReadSpec:
     record = collection(scene.collection)
     specs = _add_nodata_rules(scene, record, tuple(_band(scene, record, band) for band in bands))
     masks, notes = _masks(scene, record)
+    _check_buckets(scene, record, (*(band.href for band in specs), *(mask.href for mask in masks)))
     return SceneReadSpec(
         id=scene.id,
         footprint=_footprint(scene),
@@ -40,6 +45,21 @@ def plan_scene(scene: Scene, bands: Sequence[str]) -> SceneReadSpec:
         requester_pays=record.requester_pays,
         notes=(*(f"Scene {scene.id}: {note}." for note in _own_notes(scene)), *notes),
     )
+
+
+def _check_buckets(scene: Scene, record: Collection, hrefs: Iterable[str]) -> None:
+    """Refuse to send the keys of a collection to buckets that its record does not name.
+
+    Raises:
+        SceneUnreadableError: A file lies in another bucket.
+    """
+    buckets = {f"s3://{urlsplit(href).netloc}" for href in hrefs if href.startswith("s3://")}
+    strange = sorted(buckets - set(record.hosts))
+    if record.access == "s3" and strange:
+        raise SceneUnreadableError(
+            f"Scene {scene.id} lies in {strange[0]}: {scene.collection} is read with your credentials, from "
+            f"{' and '.join(record.hosts)} only. Add the files with `geoseg catalog add`."
+        )
 
 
 def refusal(scene: Scene, bands: Sequence[str]) -> str | None:
@@ -57,7 +77,9 @@ def _band(scene: Scene, record: Collection, band: str) -> BandReadSpec:
         conversion(scene, record, {}, 1)
     source = band_source(scene, record, band)
     asset = assets_of(scene)[source.asset]
-    return BandReadSpec(band, str(asset["href"]), source.index, conversion(scene, record, asset, source.index))
+    numbers = conversion(scene, record, asset, source.index)
+    declares_mask = asset.get(MASK, "none") != "none"
+    return BandReadSpec(band, str(asset["href"]), source.index, numbers, declares_mask=declares_mask)
 
 
 def _add_nodata_rules(scene: Scene, record: Collection, bands: tuple[BandReadSpec, ...]) -> tuple[BandReadSpec, ...]:

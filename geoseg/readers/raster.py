@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import MaskFlags
@@ -46,11 +46,21 @@ HANDLES = 8
 Speed only."""
 
 
+class _OpenFiles(LRUCache[tuple[str, int], DatasetReader]):
+    """Open files; the one that was not used for longest is closed first."""
+
+    def popitem(self) -> tuple[tuple[str, int], DatasetReader]:
+        """Close a file and forget it."""
+        key, dataset = super().popitem()
+        dataset.close()
+        return key, dataset
+
+
 class _Handles(threading.local):
-    """Open files of one thread, oldest dropped first."""
+    """Open files of one thread."""
 
     def __init__(self) -> None:
-        self.open: OrderedDict[tuple[str, int], DatasetReader] = OrderedDict()
+        self.open = _OpenFiles(maxsize=HANDLES)
 
 
 _handles = _Handles()
@@ -146,6 +156,12 @@ def _band_around(
     conversion = radiometry.with_file_nodata(band.conversion, dataset.nodatavals[band.index - 1])
     flags = set(dataset.mask_flag_enums[band.index - 1])
     masked = bool(flags & {MaskFlags.per_dataset, MaskFlags.alpha}) and MaskFlags.all_valid not in flags
+
+    if band.declares_mask and not masked:
+        raise SceneUnreadableError(
+            f"{redact(band.href).rsplit('/', 1)[-1]} has no mask, although its item declares one (geoseg:mask). A .msk "
+            "file beside a remote image is not read: download both, and add them with `geoseg catalog add`."
+        )
 
     def physical(window: Window, shape: tuple[int, int]) -> Floats:
         numbers = dataset.read(band.index, window=window, out_shape=shape)
@@ -251,14 +267,9 @@ def opened(path: str) -> DatasetReader:
     """
     local = Path(path)
     key = (path, local.stat().st_mtime_ns if not path.startswith("/vsi") else 0)
-    if key in _handles.open:
-        _handles.open.move_to_end(key)
-        return _handles.open[key]
-    dataset = _open_checked(path)
-    _handles.open[key] = dataset
-    while len(_handles.open) > HANDLES:
-        _handles.open.popitem(last=False)[1].close()
-    return dataset
+    if key not in _handles.open:
+        _handles.open[key] = _open_checked(path)
+    return _handles.open[key]
 
 
 def _open_checked(path: str) -> DatasetReader:

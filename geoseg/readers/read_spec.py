@@ -43,6 +43,7 @@ class BandReadSpec:
         valid_range: Lowest and highest plausible value in ``unit``; what lies outside was not observed.
         empty_where_zero: File (unsigned) and place of each band that is read; a pixel where all of them hold exactly
             the number 0 is fill. Empty: 0 is a number like others.
+        declares_mask: The item says that the file has an alpha band or a mask, inside it or in a file beside it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class BandReadSpec:
     unit: Unit | None = None
     valid_range: tuple[float, float] | None = None
     all_zero_is_nodata: tuple[tuple[str, int], ...] = ()
+    declares_mask: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import rasterio
 from geoseg.core.scene import Scene
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError
 from geoseg.readers import Cube
-from geoseg.readers.access import GDAL_SETTINGS, captured_settings, gdal_path, redact, signing, url_signer
+from geoseg.readers.access import GDAL_SETTINGS, captured_settings, gdal_env, gdal_path, redact, signing, url_signer
 from geoseg.readers.plan_scene import plan_scene
 from geoseg.readers.read_spec import SceneReadSpec
 from tests.support.rasters import DAY, grid, write
@@ -197,6 +197,28 @@ def test_a_token_service_that_fails_is_a_failure_of_the_scene(monkeypatch):
     assert "could not be signed" in failure.reason
 
 
+def masked_scene(service: Service, folder: Path, *, beside: bool) -> Scene:
+    """A person's own file on a server, whose mask (the left half) lies in a file beside it."""
+    path = write(folder / f"own-{beside}.tif", np.full((40, 40), -12, np.float32), grid(40, 40))
+    valid = np.where(np.arange(40) < 20, 0, 255).astype(np.uint8)[None].repeat(40, 0)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
+        file.write_mask(valid)
+    service.files[f"/{path.name}"] = path.read_bytes()
+    if beside:
+        service.files[f"/{path.name}.msk"] = Path(f"{path}.msk").read_bytes()
+    asset = {"href": f"{service.url}/{path.name}", "eo:bands": [{"name": "vv"}], "geoseg:mask": "internal"}
+    item = {"properties": {"geoseg:units": "db"}, "assets": {"data": asset}}
+    return Scene("own", "local/s1", "s1", DAY, (10, 40, 20, 50), item=item)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_declared_mask_that_is_not_read_is_a_failure_and_never_dry(service, tmp_path, beside):
+    own = masked_scene(service, tmp_path, beside=beside)
+    pixels = Cube.of([own], grid(40, 40), ("vv",), instant=DAY).tile(0, 0)
+    assert (pixels.source == 255).all()
+    assert "has no mask, although its item declares one" in pixels.failures[0].reason
+
+
 # -- S3 ------------------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +229,23 @@ def test_missing_s3_credentials_are_named_before_any_pixel_is_opened():
     with pytest.raises(MissingCredentialsError, match="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") as refusal:
         Cube.of([scene(CDSE, "cdse/sentinel-2-l2a")], grid(40, 40), ("green",), instant=DAY)
     assert "eodata.dataspace.copernicus.eu" in str(refusal.value)
+
+
+def test_keys_are_never_sent_to_a_bucket_that_the_record_does_not_name(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    hrefs = {key: href.replace("eodata", "elsewhere") for key, href in CDSE.items()}
+    with pytest.raises(SceneUnreadableError, match="s3://eodata only"):
+        Cube.of([scene(hrefs, "cdse/sentinel-2-l2a")], grid(40, 40), ("green",), instant=DAY)
+
+
+@pytest.mark.parametrize("collection", ["planetary-computer/sentinel-2-l2a", "local/s2"])
+def test_without_a_record_that_asks_for_keys_nothing_is_signed(collection, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    access = "planetary-computer" if collection.startswith("planetary") else "public"
+    with gdal_env(SceneReadSpec("x", "", (), access=access), ()):
+        assert rasterio.env.getenv()["AWS_NO_SIGN_REQUEST"] in ("YES", True)
 
 
 def test_s3_is_read_with_the_environments_credentials_which_the_cube_does_not_carry(service, tmp_path, monkeypatch):
