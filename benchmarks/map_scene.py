@@ -77,11 +77,11 @@ def windows_asked(card: ModelCard, source: Path) -> int:
     """Windows of the map's grid that show anything observed, as ``source.tif`` tells."""
     import rasterio
 
-    from geoseg.inference.plan import Plan
+    from geoseg.inference.windows import WindowPlan
 
     with rasterio.open(source) as file:
         observed = file.read(1) != file.nodata
-    plan = Plan.over(observed.shape, card.chip_px or 256, card.overlap_px)
+    plan = WindowPlan.over(observed.shape, card.chip_px or 256, card.overlap_px)
     spans = [[axis.inside(k) for k in range(axis.count)] for axis in (plan.y, plan.x)]
     return sum(bool(observed[slice(*y), slice(*x)].any()) for y in spans[0] for x in spans[1])
 

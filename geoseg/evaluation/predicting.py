@@ -14,9 +14,8 @@ from geoseg.catalog.cards import ModelCard
 from geoseg.datasets.pair import Pair
 from geoseg.inference.blend import NOT_OBSERVED, Blend, BlockSums
 from geoseg.inference.chip_predictor import ChipPredictor
-from geoseg.inference.plan import Plan
 from geoseg.inference.threshold import SURVEY_PX
-from geoseg.inference.windows import cut
+from geoseg.inference.windows import WindowPlan, cut_chips
 from geoseg.models.inference import Predictor
 from geoseg.models.protocol import SceneAdaptive
 from geoseg.water.codes import mask_codes
@@ -70,11 +69,11 @@ def predict_pair(predictor: Predictor, pair: Pair, *, batch_size: int = 8, threa
     return Predicted(percent, mask, no_answer, seconds, windows, with_threshold.scene_threshold_info())
 
 
-def plan_of(card: ModelCard, shape: tuple[int, int]) -> Plan:
+def plan_of(card: ModelCard, shape: tuple[int, int]) -> WindowPlan:
     """Where the windows lie over an image of a shape (y, x)."""
     if card.chip_px is None:
-        return Plan.over(shape, BLOCK_PX, block_px=BLOCK_PX, reflect_padding=False)
-    return Plan.over(shape, card.chip_px, card.overlap_px, block_px=BLOCK_PX)
+        return WindowPlan.over(shape, BLOCK_PX, block_px=BLOCK_PX, reflect_padding=False)
+    return WindowPlan.over(shape, card.chip_px, card.overlap_px, block_px=BLOCK_PX)
 
 
 def _settled(predictor: Predictor, pixels: NDArray[np.float32]) -> Predictor:
@@ -83,7 +82,7 @@ def _settled(predictor: Predictor, pixels: NDArray[np.float32]) -> Predictor:
     if not isinstance(model, SceneAdaptive):
         return predictor
     side = -(-SURVEY_PX // model.statistics_tile_px) * model.statistics_tile_px
-    plan = Plan.over((pixels.shape[1], pixels.shape[2]), side, block_px=side, reflect_padding=False)
+    plan = WindowPlan.over((pixels.shape[1], pixels.shape[2]), side, block_px=side, reflect_padding=False)
     parts = [model.scene_statistics(pixels[:, slice(*block.y), slice(*block.x)]) for block in plan.blocks()]
     return predictor.with_threshold(reduce(lambda whole, part: whole.merge(part), parts))
 
@@ -102,10 +101,10 @@ def _probability(
                 rows.append(blend.flush(done)[1])
                 done = block.row
             partial = BlockSums.empty(plan, block, source[slice(*block.y), slice(*block.x)])
-            shown = pixels[:, slice(*block.read_y), slice(*block.read_x)]
+            shown = pixels[:, slice(*block.input_y), slice(*block.input_x)]
             # as in a map, a chip without anything observed needs no answer
             for window, chip in chip_predictor.probabilities(
-                each for each in cut(plan, block, shown) if not np.isnan(each[1][0]).all()
+                each for each in cut_chips(plan, block, shown) if not np.isnan(each[1][0]).all()
             ):
                 partial.add(plan, window, chip)
                 windows += 1

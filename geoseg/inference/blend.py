@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.inference.plan import Block, Plan
-from geoseg.inference.windows import Window
+from geoseg.inference.windows import Block, WindowIndex, WindowPlan
 
 STEPS = 10_000
 """A probability is held as a whole number of these steps: a hundredth of what the outputs resolve."""
@@ -16,7 +15,7 @@ NOT_OBSERVED = 255
 _PER_CENT = ((np.arange(STEPS + 1) + STEPS // 200) // (STEPS // 100)).astype(np.uint8)
 
 
-def weight_dtype(plan: Plan) -> type[np.int32] | type[np.int64]:
+def weight_dtype(plan: WindowPlan) -> type[np.int32] | type[np.int64]:
     """The smallest integer that holds a sum of weighted steps; weights sum to (overlap + 1)^2 at most."""
     most = (plan.y.overlap + 1) * (plan.x.overlap + 1) * STEPS
     return np.int32 if most < 2**31 else np.int64
@@ -37,12 +36,12 @@ class BlockSums:
     source: NDArray[np.uint8]
 
     @classmethod
-    def empty(cls, plan: Plan, block: Block, source: NDArray[np.uint8]) -> BlockSums:
+    def empty(cls, plan: WindowPlan, block: Block, source: NDArray[np.uint8]) -> BlockSums:
         """A share without any chip yet; ``source`` covers ``block.y``, ``block.x``."""
         shape = (block.y[1] - block.y[0], block.x[1] - block.x[0])
         return cls(block, np.zeros(shape, weight_dtype(plan)), source.copy())
 
-    def add(self, plan: Plan, window: Window, probability: NDArray[np.float32]) -> None:
+    def add(self, plan: WindowPlan, window: WindowIndex, probability: NDArray[np.float32]) -> None:
         """Add one chip.
 
         Args:
@@ -78,7 +77,7 @@ class Blend:
         top: First grid row that is held.
     """
 
-    plan: Plan
+    plan: WindowPlan
     top: int = 0
     _sums: NDArray[np.signedinteger] = field(init=False)
     _source: NDArray[np.uint8] = field(init=False)
@@ -94,7 +93,7 @@ class Blend:
         return {"sums": self._sums, "source": self._source}
 
     @classmethod
-    def resumed(cls, plan: Plan, top: int, carry: dict[str, NDArray[np.generic]]) -> Blend:
+    def resumed(cls, plan: WindowPlan, top: int, carry: dict[str, NDArray[np.generic]]) -> Blend:
         """The blend as it stood when ``carry`` was taken."""
         blend = cls(plan, top)
         blend._sums = carry["sums"].astype(weight_dtype(plan))

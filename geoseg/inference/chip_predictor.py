@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.inference.windows import Window
+from geoseg.inference.windows import WindowIndex
 from geoseg.models.protocol import ArrayModel
 
 if TYPE_CHECKING:
     from geoseg.models.inference import Predictor
 
-Chip = tuple[Window, NDArray[np.float32]]
-Answer = tuple[Window, NDArray[np.float32]]
+Chip = tuple[WindowIndex, NDArray[np.float32]]
+Answer = tuple[WindowIndex, NDArray[np.float32]]
 
 
 class ChipPredictor:

@@ -14,8 +14,8 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_wo
 from geoseg.errors import EngineError
 from geoseg.inference.chip_predictor import ChipPredictor
 from geoseg.inference.job import BlockPixels, BlockResult, InferenceJob, ModelInput, read_block
-from geoseg.inference.plan import Block
 from geoseg.inference.tiles import TileReader
+from geoseg.inference.windows import Block
 
 if TYPE_CHECKING:
     from distributed import Future, Worker

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from geoseg.catalog.cards import BEFORE
 from geoseg.inference.blend import NOT_OBSERVED, BlockSums
 from geoseg.inference.chip_predictor import ChipPredictor
-from geoseg.inference.plan import Block, Plan
 from geoseg.inference.tiles import TileReader
-from geoseg.inference.windows import cut
+from geoseg.inference.windows import Block, WindowPlan, cut_chips
 from geoseg.readers import Cube, Failure
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class BlockPixels:
     """A block, read.
 
     Attributes:
-        values: float32 (band, y, x) over ``read_y``, ``read_x``, bands in the model's order, NaN where not observed.
+        values: float32 (band, y, x) over ``input_y``, ``input_x``, bands in the model's order, NaN where not observed.
         source: uint8 (y, x) likewise: scene of ``ModelInput.now``, 255 where any band is not observed.
         failures: Scenes that could not be read here.
     """
@@ -75,7 +74,7 @@ class InferenceJob:
         batch_size: Chips that go through a GPU at once.
     """
 
-    plan: Plan
+    plan: WindowPlan
     imagery: ModelInput
     predictor: Predictor
     batch_size: int = 8
@@ -96,12 +95,12 @@ class InferenceJob:
         Begun before the block ahead is done, a block leaves no core idle while the other predicts the last chip.
         """
         inside = (
-            slice(block.y[0] - block.read_y[0], block.y[1] - block.read_y[0]),
-            slice(block.x[0] - block.read_x[0], block.x[1] - block.read_x[0]),
+            slice(block.y[0] - block.input_y[0], block.y[1] - block.input_y[0]),
+            slice(block.x[0] - block.input_x[0], block.x[1] - block.input_x[0]),
         )
         partial = BlockSums.empty(self.plan, block, pixels.source[inside])
         # a chip without anything observed needs no answer: its pixels are 255 whatever the model says
-        seen = (each for each in cut(self.plan, block, pixels.values) if not np.isnan(each[1][0]).all())
+        seen = (each for each in cut_chips(self.plan, block, pixels.values) if not np.isnan(each[1][0]).all())
         answers, failures = chip_predictor.probabilities(seen), pixels.failures
 
         def finish() -> BlockResult:
@@ -114,7 +113,7 @@ class InferenceJob:
 
 def read_block(imagery: ModelInput, readers: tuple[TileReader, ...], block: Block) -> BlockPixels:
     """Read a block's pixels through one tile reader for each cube of ``imagery``."""
-    parts = [reader.read(block.read_y, block.read_x) for reader in readers]
+    parts = [reader.read(block.input_y, block.input_x) for reader in readers]
     if len(parts) == 1:
         values, source = parts[0].values, parts[0].source
     else:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from geoseg.inference.job import BlockPixels, BlockResult, InferenceJob, ModelInput, read_block
-from geoseg.inference.plan import Block
 from geoseg.inference.tiles import TileReader
+from geoseg.inference.windows import Block
 
 T = TypeVar("T")
 

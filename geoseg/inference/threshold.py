@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from geoseg.core.progress import Progress, Report
 from geoseg.inference.job import BlockPixels, ModelInput
-from geoseg.inference.plan import Plan
+from geoseg.inference.windows import WindowPlan
 from geoseg.models.protocol import SceneAdaptive, SceneStatistics
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def fit_scene_threshold(
     if not isinstance(model, SceneAdaptive):
         return predictor
     side = -(-SURVEY_PX // model.statistics_tile_px) * model.statistics_tile_px
-    plan = Plan.over(tuple(imagery.now.geobox.shape), side, block_px=side, reflect_padding=False)
+    plan = WindowPlan.over(tuple(imagery.now.geobox.shape), side, block_px=side, reflect_padding=False)
     total = plan.shape[0] * plan.shape[1] / 1e6
     whole: SceneStatistics | None = None
     for number, part in enumerate(executor.scene_statistics(imagery, plan.blocks(), Look(predictor)), start=1):

@@ -7,7 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-from geoseg.inference.plan import Span
+from geoseg.inference.windows import Span
 from geoseg.readers import Cube, Pixels
 
 TileNumber = tuple[int, int]

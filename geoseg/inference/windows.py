@@ -1,32 +1,237 @@
-"""Cutting chips out of a block's pixels."""
+"""Where chips lie: windows at a constant stride, anchored to the grid, and the blocks that work is dealt out in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.inference.plan import Block, Plan
-
-Window = tuple[int, int]
+Span = tuple[int, int]
+"""First pixel, and the one after the last."""
+WindowIndex = tuple[int, int]
 """Number of a window down and across the grid."""
 
 
-def cut(plan: Plan, block: Block, pixels: NDArray[np.float32]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The windows along one side of a grid.
+
+    Window ``k`` starts at ``k * stride - pad_before``. Neighbours share ``overlap`` pixels; the outermost stick out of
+    the frame by at least half an overlap, so that a pixel at the frame is no nearer to a chip's rim than any other.
+
+    Attributes:
+        length: Pixels of the grid along this side.
+        chip: Pixels of a window.
+        overlap: Pixels that neighbouring windows share, at most half a chip.
+        tile_offset: Shift of all windows towards the start, 0..stride-1; does not change a pixelwise model's result.
+        reflect_padding: Windows keep their size at the frame, padded by reflection; False: they are clipped.
+    """
+
+    length: int
+    chip: int
+    overlap: int = 0
+    tile_offset: int = 0
+    reflect_padding: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that cannot cover its axis."""
+        if self.length < 1 or self.chip < 1 or not 0 <= self.overlap <= self.chip // 2:
+            raise ValueError(f"no windows of {self.chip} px with {self.overlap} px overlap over {self.length} px")
+        if not 0 <= self.tile_offset < self.stride:
+            raise ValueError(f"tile offset {self.tile_offset} is not within 0..{self.stride - 1}")
+
+    @property
+    def stride(self) -> int:
+        """Pixels between the starts of neighbouring windows."""
+        return self.chip - self.overlap
+
+    @property
+    def pad_before(self) -> int:
+        """Pixels by which window 0 starts before the frame."""
+        return self.overlap // 2 + self.tile_offset
+
+    @property
+    def count(self) -> int:
+        """Windows needed so that the last one reaches half an overlap beyond the frame."""
+        beyond = self.length + self.pad_before + self.overlap // 2 - self.chip
+        return 1 + max(0, -(-beyond // self.stride))
+
+    def start(self, k: int) -> int:
+        """First pixel of window ``k``; negative where it sticks out."""
+        return k * self.stride - self.pad_before
+
+    def inside(self, k: int) -> Span:
+        """The part of window ``k`` that lies within the frame."""
+        return max(self.start(k), 0), min(self.start(k) + self.chip, self.length)
+
+    def trim(self, k: int) -> slice:
+        """The part of a chip of window ``k`` that shows the frame's inside."""
+        first, last = self.inside(k)
+        origin = self.start(k) if self.reflect_padding else first
+        return slice(first - origin, last - origin)
+
+    def pixels(self, k: int) -> NDArray[np.intp]:
+        """Grid pixel that each pixel of window ``k`` shows, mirrored at the frame where it sticks out."""
+        first, last = (self.start(k), self.start(k) + self.chip) if self.reflect_padding else self.inside(k)
+        return mirror(np.arange(first, last), self.length)
+
+    def weights(self, k: int) -> NDArray[np.int64]:
+        """Blend weight of each pixel of ``inside(k)``: rises by one a pixel over the overlap, never zero.
+
+        Two neighbours' weights sum to ``overlap + 1`` wherever both reach.
+        """
+        first, last = self.inside(k)
+        place = np.arange(first, last) - self.start(k)
+        ramp = np.minimum(place + 1, self.chip - place)
+        weights: NDArray[np.int64] = np.minimum(ramp, self.overlap + 1).astype(np.int64)
+        return weights
+
+    def weight_sum(self) -> NDArray[np.int64]:
+        """Sum of all windows' weights at each pixel, ``length`` long, positive everywhere."""
+        total = np.zeros(self.length, np.int64)
+        for k in range(self.count):
+            first, last = self.inside(k)
+            total[first:last] += self.weights(k)
+        return total
+
+
+def mirror(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    """Reflect indices into ``0..length-1`` without repeating the edge, as often as it takes."""
+    if length == 1:
+        return np.zeros_like(index)
+    period = 2 * (length - 1)
+    folded = np.abs(index) % period
+    mirrored: NDArray[np.intp] = np.minimum(folded, period - folded)
+    return mirrored
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A rectangle of windows: what is read, computed and sent back in one go.
+
+    Attributes:
+        index: Place in the order of work, row by row.
+        row: Row of blocks it belongs to.
+        ky: Windows it holds down the grid.
+        kx: Windows it holds across.
+        y: Rows of the grid that its windows speak of.
+        x: Columns likewise.
+        read_y: Rows of pixels its windows show; reaches beyond ``y`` only where mirroring does.
+        read_x: Columns likewise.
+    """
+
+    index: int
+    row: int
+    ky: range
+    kx: range
+    y: Span
+    x: Span
+    input_y: Span
+    input_x: Span
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """All windows of a grid, and the blocks they are dealt out in.
+
+    Attributes:
+        y: Windows down the grid.
+        x: Windows across.
+        block: Windows a block holds down and across.
+    """
+
+    y: Axis
+    x: Axis
+    block: tuple[int, int] = (1, 1)
+
+    @classmethod
+    def over(
+        cls,
+        shape: tuple[int, int],
+        chip: int,
+        overlap: int = 0,
+        *,
+        block_px: int = 1024,
+        tile_offset: tuple[int, int] = (0, 0),
+        reflect_padding: bool = True,
+    ) -> WindowPlan:
+        """Windows of ``chip`` pixels over a grid of ``shape`` (y, x), in blocks of about ``block_px``."""
+        windows = max(1, block_px // (chip - overlap))
+        y = Axis(shape[0], chip, overlap, tile_offset[0], reflect_padding)
+        x = Axis(shape[1], chip, overlap, tile_offset[1], reflect_padding)
+        return cls(y, x, (windows, windows))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        return self.y.length, self.x.length
+
+    @property
+    def rows(self) -> int:
+        """Rows of blocks."""
+        return -(-self.y.count // self.block[0])
+
+    @property
+    def windows(self) -> int:
+        """Windows in all."""
+        return self.y.count * self.x.count
+
+    def blocks(self, first_row: int = 0) -> Iterator[Block]:
+        """Blocks row by row, from ``first_row`` on."""
+        across = list(_groups(self.x.count, self.block[1]))
+        for row, ky in enumerate(_groups(self.y.count, self.block[0])):
+            if row < first_row:
+                continue
+            for column, kx in enumerate(across):
+                yield Block(
+                    index=row * len(across) + column,
+                    row=row,
+                    ky=ky,
+                    kx=kx,
+                    y=_reach(self.y, ky),
+                    x=_reach(self.x, kx),
+                    input_y=_shown(self.y, ky),
+                    input_x=_shown(self.x, kx),
+                )
+
+    def final_rows(self, row: int) -> int:
+        """Rows of the grid that no block after row ``row`` touches any more."""
+        after = (row + 1) * self.block[0]
+        return self.y.length if after >= self.y.count else self.y.inside(after)[0]
+
+
+def _groups(count: int, size: int) -> Iterator[range]:
+    for first in range(0, count, size):
+        yield range(first, min(first + size, count))
+
+
+def _reach(axis: Axis, ks: range) -> Span:
+    return axis.inside(ks[0])[0], axis.inside(ks[-1])[1]
+
+
+def _shown(axis: Axis, ks: range) -> Span:
+    shown = np.concatenate([axis.pixels(ks[0]), axis.pixels(ks[-1])])
+    return int(shown.min()), int(shown.max()) + 1
+
+
+def cut_chips(
+    plan: WindowPlan, block: Block, pixels: NDArray[np.float32]
+) -> Iterator[tuple[WindowIndex, NDArray[np.float32]]]:
     """The chips of a block, row by row, mirrored at the grid's frame.
 
     Args:
         plan: Where the windows lie.
         block: Which of them.
-        pixels: float32 (band, y, x) of ``block.read_y`` and ``block.read_x``.
+        pixels: float32 (band, y, x) of ``block.input_y`` and ``block.input_x``.
 
     Yields:
         The window's number, and its pixels (band, chip, chip); a view of ``pixels`` where nothing is mirrored.
     """
-    columns = {kx: _place(plan.x.pixels(kx), block.read_x[0]) for kx in block.kx}
+    columns = {kx: _place(plan.x.pixels(kx), block.input_x[0]) for kx in block.kx}
     for ky in block.ky:
-        rows = _place(plan.y.pixels(ky), block.read_y[0])
+        rows = _place(plan.y.pixels(ky), block.input_y[0])
         strip = pixels[:, rows, :]
         for kx in block.kx:
             yield (ky, kx), strip[:, :, columns[kx]]

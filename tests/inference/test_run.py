@@ -22,10 +22,10 @@ from geoseg.core.request import Dates
 from geoseg.inference.dask_executor import DaskExecutor, local_cluster
 from geoseg.inference.job import InferenceJob, ModelInput
 from geoseg.inference.local import LocalExecutor
-from geoseg.inference.plan import Plan
 from geoseg.inference.run import PROBABILITY, SOURCE, predict
 from geoseg.inference.threshold import fit_scene_threshold
 from geoseg.inference.tiles import TileReader
+from geoseg.inference.windows import WindowPlan
 from geoseg.inference.work_folder import WorkFolder
 from geoseg.models.bundle import save_bundle
 from geoseg.models.inference import Predictor
@@ -105,7 +105,7 @@ def unet(tmp_path_factory):
 def work_of(cube, model, *, block_px=96, tile_px=128):
     predictor = Predictor.of(model, "cpu")
     card, imagery = predictor.card, ModelInput(("vv", "vh"), cube(tile_px))
-    plan = Plan.over(tuple(imagery.now.geobox.shape), card.chip_px, card.overlap_px, block_px=block_px)
+    plan = WindowPlan.over(tuple(imagery.now.geobox.shape), card.chip_px, card.overlap_px, block_px=block_px)
     return InferenceJob(plan, imagery, predictor, BATCH)
 
 

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.inference.blend import Blend, BlockSums
-from geoseg.inference.plan import Axis, Plan, mirror
-from geoseg.inference.windows import cut
+from geoseg.inference.windows import Axis, WindowPlan, cut_chips, mirror
 
 
 @st.composite
@@ -26,7 +25,7 @@ def axes(draw, max_length=300):
 def plans(draw):
     y, x = draw(axes(120)), draw(axes(120))
     x = Axis(x.length, x.chip, x.overlap, x.tile_offset, y.reflect_padding)
-    return Plan(y, x, (draw(st.integers(1, 4)), draw(st.integers(1, 4))))
+    return WindowPlan(y, x, (draw(st.integers(1, 4)), draw(st.integers(1, 4))))
 
 
 @given(axes())
@@ -78,9 +77,9 @@ def run(plan, scene, network, source=None):
             out.append(percent)
             out_source.append(seen)
             row = block.row
-        pixels = scene[:, slice(*block.read_y), slice(*block.read_x)]
+        pixels = scene[:, slice(*block.input_y), slice(*block.input_x)]
         partial = BlockSums.empty(plan, block, source[slice(*block.y), slice(*block.x)])
-        windows = list(cut(plan, block, pixels))
+        windows = list(cut_chips(plan, block, pixels))
         random.shuffle(windows)
         for window, chip in windows:
             partial.add(plan, window, network(chip))
@@ -102,7 +101,7 @@ def test_a_constant_network_gives_a_constant_map(plan, value):
 @given(plans(), plans(), st.integers(0, 2**32 - 1))
 def test_a_pointwise_network_does_not_see_how_the_work_was_cut(plan, other, seed):
     rng = np.random.default_rng(seed)
-    other = Plan(
+    other = WindowPlan(
         Axis(plan.y.length, other.y.chip, other.y.overlap, other.y.tile_offset, other.y.reflect_padding),
         Axis(plan.x.length, other.x.chip, other.x.overlap, other.x.tile_offset, other.y.reflect_padding),
         other.block,
@@ -139,7 +138,7 @@ def test_blocks_do_not_change_a_network_with_context(plan, seed, data):
 
     block = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
     one, _ = run(plan, scene, network)
-    two, _ = run(Plan(plan.y, plan.x, block), scene, network)
+    two, _ = run(WindowPlan(plan.y, plan.x, block), scene, network)
     assert (one == two).all()
 
 
@@ -150,15 +149,15 @@ def test_an_impossible_plan_is_refused(chip, overlap):
 
 
 def test_resuming_gives_the_same_rows():
-    plan = Plan.over((90, 70), 16, 6, block_px=20)
+    plan = WindowPlan.over((90, 70), 16, 6, block_px=20)
     rng = np.random.default_rng(1)
     shares = []
     for block in plan.blocks():
         partial = BlockSums.empty(plan, block, np.zeros((block.y[1] - block.y[0], block.x[1] - block.x[0]), np.uint8))
-        for window, _ in cut(
+        for window, _ in cut_chips(
             plan,
             block,
-            np.zeros((1, block.read_y[1] - block.read_y[0], block.read_x[1] - block.read_x[0]), np.float32),
+            np.zeros((1, block.input_y[1] - block.input_y[0], block.input_x[1] - block.input_x[0]), np.float32),
         ):
             partial.add(plan, window, rng.random((16, 16), dtype=np.float32))
         shares.append(partial)
