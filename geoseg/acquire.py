@@ -11,7 +11,7 @@ from geoseg.core.request import Dates, Request
 from geoseg.core.scene import Found
 from geoseg.errors import MissingBandError
 from geoseg.inference.job import ModelInput
-from geoseg.inference.plan import Plan
+from geoseg.inference.windows import WindowPlan
 from geoseg.readers import Cube
 from geoseg.resolve import MapPlan, choose_scenes, dates_before, event_bands, pre_event_bands
 from geoseg.sources.local.add import add
@@ -45,10 +45,10 @@ class MapInputs:
     """
 
     plan: MapPlan
-    event: ModelInput
-    pre_event: ModelInput | None
+    event: ModelInput[Cube]
+    pre_event: ModelInput[Cube] | None
     display: Cube
-    windows: Plan
+    windows: WindowPlan
     reference: PermanentWater | None
     notes: tuple[str, ...]
 
@@ -80,7 +80,7 @@ def acquire(plan: MapPlan, report: Report) -> MapInputs:
         second = None if card.wants_pre_event else ModelInput(card.bands, earlier)
     else:
         event = ModelInput(card.bands, now)
-    cubes = (*event.cubes, *(second.cubes if second else ()))
+    images = (*event.images, *(second.images if second else ()))
     return MapInputs(
         plan=plan,
         event=event,
@@ -88,7 +88,7 @@ def acquire(plan: MapPlan, report: Report) -> MapInputs:
         display=_display(plan, now),
         windows=_windows(plan.grid, card.chip_px, card.overlap_px, now.tile_offset),
         reference=permanent_water(request, plan.grid),
-        notes=tuple(dict.fromkeys((*request.area.notes, *(note for cube in cubes for note in cube.notes)))),
+        notes=tuple(dict.fromkeys((*request.area.notes, *(note for cube in images for note in cube.notes)))),
     )
 
 
@@ -122,8 +122,10 @@ def _display(plan: MapPlan, now: Cube) -> Cube:
         return _cube(plan, plan.event, now.bands[:1], plan.request.dates)
 
 
-def _windows(grid: GeoBox, chip_px: int | None, overlap_px: int, tile_offset: tuple[int, int]) -> Plan:
+def _windows(grid: GeoBox, chip_px: int | None, overlap_px: int, tile_offset: tuple[int, int]) -> WindowPlan:
     shape = (int(grid.shape[0]), int(grid.shape[1]))
     if chip_px is None:
-        return Plan.over(shape, POINTWISE_PX, block_px=POINTWISE_PX, tile_offset=tile_offset, reflect_padding=False)
-    return Plan.over(shape, chip_px, overlap_px, block_px=NETWORK_BLOCK_PX)
+        return WindowPlan.over(
+            shape, POINTWISE_PX, block_px=POINTWISE_PX, tile_offset=tile_offset, reflect_padding=False
+        )
+    return WindowPlan.over(shape, chip_px, overlap_px, block_px=NETWORK_BLOCK_PX)

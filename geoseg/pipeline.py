@@ -170,7 +170,7 @@ def infer(
     """
     with compute.executor() as executor:
 
-        def run(imagery: ModelInput, stage: str) -> InferenceResult:
+        def run(imagery: ModelInput[Cube], stage: str) -> InferenceResult:
             """One pass; resumes where an earlier run of the same was stopped."""
             plan, grid = inputs.plan, inputs.plan.grid
             known = predictor.with_acquisition(
@@ -278,8 +278,8 @@ def _scene_used(scene: Scene, role: Role, bands: Sequence[BandReadSpec] = (), co
     )
 
 
-def _check_read(imagery: ModelInput, failed: tuple[Failure, ...], source: ByteLayer) -> None:
-    scenes = {scene.id for cube in imagery.cubes for scene in cube.scenes}
+def _check_read(imagery: ModelInput[Cube], failed: tuple[Failure, ...], source: ByteLayer) -> None:
+    scenes = {scene.id for cube in imagery.images for scene in cube.scenes}
     if scenes <= {failure.scene_id for failure in failed} and _is_empty(source):
         raise SceneUnreadableError(f"None of the {len(scenes)} scenes could be read. {failed[0].reason}")
 
@@ -302,7 +302,7 @@ def work_key(*parts: object) -> str:
     for part in parts:
         digest.update(repr(part).encode())
         if isinstance(part, ModelInput):
-            recipes = [recipe for cube in part.cubes for recipe in cube.specs]
+            recipes = [recipe for cube in part.images for recipe in cube.specs]
             files = {Path(href) for recipe in recipes for href in recipe.hrefs}
             stamps = [(path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files) if path.is_file()]
             digest.update(repr((recipes, stamps)).encode())

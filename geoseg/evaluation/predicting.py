@@ -1,23 +1,24 @@
-"""A whole labelled image through a model, exactly as ``geoseg map`` does it: the same windows, blend and threshold."""
+"""Predict a whole labelled image through the loop of ``geoseg map``: the same windows, blend and threshold."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from functools import reduce
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.core.progress import silent
 from geoseg.datasets.pair import Pair
-from geoseg.inference.blend import NOT_OBSERVED, Blend, BlockSums
-from geoseg.inference.chip_predictor import ChipPredictor
-from geoseg.inference.threshold import SURVEY_PX
-from geoseg.inference.windows import WindowPlan, cut_chips
+from geoseg.inference.blend import NOT_OBSERVED, Blend
+from geoseg.inference.image_source import ArrayImage
+from geoseg.inference.job import BlockResult, InferenceJob, ModelInput
+from geoseg.inference.local import LocalExecutor
+from geoseg.inference.run import predict_rows
+from geoseg.inference.threshold import fit_scene_threshold
+from geoseg.inference.windows import WindowPlan
 from geoseg.models.inference import Predictor
-from geoseg.models.protocol import SceneAdaptive
 from geoseg.water.codes import mask_codes
 
 BLOCK_PX = 1024
@@ -59,55 +60,28 @@ def predict_pair(predictor: Predictor, pair: Pair, *, batch_size: int = 8, threa
         SceneUnreadableError: Its file cannot be read.
     """
     pixels = pair.image.compute(scheduler="synchronous")
+    image = ArrayImage(pixels, predictor.card.bands)
+    imagery = ModelInput(image.bands, image)
+    executor = LocalExecutor(threads=threads) if threads else LocalExecutor()
     begun = perf_counter()
     known = predictor.with_acquisition(gsd_m=pair.gsd_m, time=pair.time, latlon=pair.latlon)
-    with_threshold = _settled(known, pixels)
-    percent, windows = _probability(with_threshold, pixels, batch_size, threads or os.cpu_count() or 1)
-    mask = mask_codes(percent, None, with_threshold.card.threshold_pct)
+    fitted = fit_scene_threshold(executor, imagery, known, silent)
+    job = InferenceJob(window_plan(fitted.card, image.shape), imagery, fitted, batch_size)
+    chips = 0
+
+    def count(result: BlockResult) -> None:
+        nonlocal chips
+        chips += result.chips
+
+    percent = np.concatenate([row.percent for row in predict_rows(executor, job, Blend(job.plan), count)])
+    mask = mask_codes(percent, None, fitted.card.threshold_pct)
     seconds = perf_counter() - begun
     no_answer = (percent == NOT_OBSERVED) & ~np.isnan(pixels).any(axis=0)
-    return Predicted(percent, mask, no_answer, seconds, windows, with_threshold.scene_threshold_info())
+    return Predicted(percent, mask, no_answer, seconds, chips, fitted.scene_threshold_info())
 
 
-def plan_of(card: ModelCard, shape: tuple[int, int]) -> WindowPlan:
-    """Where the windows lie over an image of a shape (y, x)."""
+def window_plan(card: ModelCard, shape: tuple[int, int]) -> WindowPlan:
+    """Place the windows of a model over an image of a shape (y, x)."""
     if card.chip_px is None:
         return WindowPlan.over(shape, BLOCK_PX, block_px=BLOCK_PX, reflect_padding=False)
     return WindowPlan.over(shape, card.chip_px, card.overlap_px, block_px=BLOCK_PX)
-
-
-def _settled(predictor: Predictor, pixels: NDArray[np.float32]) -> Predictor:
-    """The threshold chosen from the whole image, where the model chooses one; as in ``geoseg.inference.threshold``."""
-    model = predictor.load()
-    if not isinstance(model, SceneAdaptive):
-        return predictor
-    side = -(-SURVEY_PX // model.statistics_tile_px) * model.statistics_tile_px
-    plan = WindowPlan.over((pixels.shape[1], pixels.shape[2]), side, block_px=side, reflect_padding=False)
-    parts = [model.scene_statistics(pixels[:, slice(*block.y), slice(*block.x)]) for block in plan.blocks()]
-    return predictor.with_threshold(reduce(lambda whole, part: whole.merge(part), parts))
-
-
-def _probability(
-    predictor: Predictor, pixels: NDArray[np.float32], batch_size: int, threads: int
-) -> tuple[NDArray[np.uint8], int]:
-    plan = plan_of(predictor.card, (pixels.shape[1], pixels.shape[2]))
-    source = np.where(np.isnan(pixels).any(axis=0), np.uint8(NOT_OBSERVED), np.uint8(0))
-    blend, rows, windows = Blend(plan), list[NDArray[np.uint8]](), 0
-    one_at_a_time = not plan.y.reflect_padding
-    with ChipPredictor(predictor, threads=threads, batch_size=1 if one_at_a_time else batch_size) as chip_predictor:
-        done = 0
-        for block in plan.blocks():
-            if block.row != done:
-                rows.append(blend.flush(done)[1])
-                done = block.row
-            partial = BlockSums.empty(plan, block, source[slice(*block.y), slice(*block.x)])
-            shown = pixels[:, slice(*block.input_y), slice(*block.input_x)]
-            # as in a map, a chip without anything observed needs no answer
-            for window, chip in chip_predictor.probabilities(
-                each for each in cut_chips(plan, block, shown) if not np.isnan(each[1][0]).all()
-            ):
-                partial.add(plan, window, chip)
-                windows += 1
-            blend.merge(partial)
-        rows.append(blend.flush(done)[1])
-    return np.concatenate(rows), windows

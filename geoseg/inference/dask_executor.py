@@ -13,6 +13,7 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_wo
 
 from geoseg.errors import EngineError
 from geoseg.inference.chip_predictor import ChipPredictor
+from geoseg.inference.image_source import ImageSource
 from geoseg.inference.job import BlockPixels, BlockResult, InferenceJob, ModelInput, read_block
 from geoseg.inference.tiles import TileReader
 from geoseg.inference.windows import Block
@@ -36,7 +37,7 @@ class WorkPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is untyped
 
     idempotent = True
 
-    def __init__(self, name: str, imagery: ModelInput, work: InferenceJob | None) -> None:
+    def __init__(self, name: str, imagery: ModelInput[ImageSource], work: InferenceJob | None) -> None:
         self.name = name
         self.imagery = imagery
         self.work = work
@@ -45,8 +46,8 @@ class WorkPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is untyped
 
     def setup(self, worker: Worker) -> None:
         """Load the model once, before the first block asks for it."""
-        keep = KEEP_BYTES // len(self.imagery.cubes)
-        self.readers = tuple(TileReader(cube, keep_bytes=keep, threads=1) for cube in self.imagery.cubes)
+        keep = KEEP_BYTES // len(self.imagery.images)
+        self.readers = tuple(TileReader(image, keep_bytes=keep, threads=1) for image in self.imagery.images)
         if self.work is not None:
             self.work.predictor.load()
             self.chip_predictor = self.work.chip_predictor(worker.state.nthreads)
@@ -86,14 +87,14 @@ class DaskExecutor:
             yield from self._in_order(blocks, lambda block: (_predict, name, block))
 
     def scene_statistics(
-        self, imagery: ModelInput, blocks: Iterable[Block], look: Callable[[BlockPixels], T]
+        self, imagery: ModelInput[ImageSource], blocks: Iterable[Block], look: Callable[[BlockPixels], T]
     ) -> Iterator[T]:
         """``look`` at the pixels of every block on the workers, in order."""
         with self._register_plugin(imagery, None) as name:
             yield from self._in_order(blocks, lambda block: (_look, name, block, look))
 
     @contextmanager
-    def _register_plugin(self, imagery: ModelInput, work: InferenceJob | None) -> Iterator[str]:
+    def _register_plugin(self, imagery: ModelInput[ImageSource], work: InferenceJob | None) -> Iterator[str]:
         name = f"geoseg-{uuid.uuid4().hex}"
         self.client.register_plugin(WorkPlugin(name, imagery, work), name=name)
         try:

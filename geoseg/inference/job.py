@@ -1,10 +1,10 @@
-"""What has to be done for one block: read its pixels, predict its chips, weigh them."""
+"""One block of the work: read its pixels, predict its chips, sum them with their blend weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,37 +12,40 @@ from numpy.typing import NDArray
 from geoseg.catalog.cards import BEFORE
 from geoseg.inference.blend import NOT_OBSERVED, BlockSums
 from geoseg.inference.chip_predictor import ChipPredictor
+from geoseg.inference.image_source import ImageSource
 from geoseg.inference.tiles import TileReader
 from geoseg.inference.windows import Block, WindowPlan, cut_chips
-from geoseg.readers import Cube, Failure
+from geoseg.readers import Failure
 
 if TYPE_CHECKING:
     from geoseg.models.inference import Predictor
 
+Image_co = TypeVar("Image_co", bound=ImageSource, covariant=True)
 
-@dataclass(frozen=True, slots=True)
-class ModelInput:
-    """What a model is shown: the imagery of the date, and of before where it compares the two. Picklable.
+
+@dataclass(frozen=True)
+class ModelInput(Generic[Image_co]):
+    """The images that a model reads: of the event, and of the time before where it compares the two. Picklable.
 
     Attributes:
         bands: The model's bands in its order; ``before.`` marks those of ``before``.
-        now: Imagery of the date.
-        before: Imagery of before, on the same grid; None where no band wants it.
+        now: Image of the event.
+        before: Image of the time before, on the same grid; None where no band wants it.
     """
 
     bands: tuple[str, ...]
-    now: Cube
-    before: Cube | None = None
+    now: Image_co
+    before: Image_co | None = None
 
     @property
-    def cubes(self) -> tuple[Cube, ...]:
-        """The cubes, the date's first."""
+    def images(self) -> tuple[Image_co, ...]:
+        """The images, the event's first."""
         return (self.now,) if self.before is None else (self.now, self.before)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockPixels:
-    """A block, read.
+    """The pixels of a block.
 
     Attributes:
         values: float32 (band, y, x) over ``input_y``, ``input_x``, bands in the model's order, NaN where not observed.
@@ -57,62 +60,71 @@ class BlockPixels:
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """A block, done: its share of the answer, and the scenes that failed while reading it."""
+    """The result of a block.
 
-    partial: BlockSums
+    Attributes:
+        sums: Its share of the weighted sums.
+        failures: Scenes that could not be read in it.
+        chips: Chips that went through the model.
+    """
+
+    sums: BlockSums
     failures: tuple[Failure, ...]
+    chips: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceJob:
-    """Everything a block needs besides its number. Small and picklable: it travels to every worker once.
+    """Everything that predicting a block needs besides its number. Small and picklable: each worker receives it once.
 
     Attributes:
         plan: The windows of the grid.
-        imagery: What the model is shown.
-        predictor: How to get the model, and what was settled for this scene.
+        imagery: The images that the model reads.
+        predictor: The model, with the threshold that was fitted to this scene.
         batch_size: Chips that go through a GPU at once.
     """
 
     plan: WindowPlan
-    imagery: ModelInput
+    imagery: ModelInput[ImageSource]
     predictor: Predictor
     batch_size: int = 8
 
     def chip_predictor(self, threads: int) -> ChipPredictor:
-        """What predicts the chips, ``threads`` at a time on a CPU."""
+        """Make the predictor of chips, ``threads`` at a time on a CPU."""
         return ChipPredictor(
             self.predictor, threads=threads, batch_size=self.batch_size if self.plan.y.reflect_padding else 1
         )
 
     def predict(self, block: Block, pixels: BlockPixels, chip_predictor: ChipPredictor) -> BlockResult:
-        """Predict and weigh the chips of a block that has been read."""
+        """Predict the chips of a block that has been read, and sum them."""
         return self.submit(block, pixels, chip_predictor)()
 
     def submit(self, block: Block, pixels: BlockPixels, chip_predictor: ChipPredictor) -> Callable[[], BlockResult]:
-        """Hand in the chips of a block that has been read; what comes back waits for them and weighs them.
+        """Submit the chips of a block that has been read; the function returned waits for them and sums them.
 
-        Begun before the block ahead is done, a block leaves no core idle while the other predicts the last chip.
+        Submit the next block before the previous one finishes, so that all cores stay busy.
         """
         inside = (
             slice(block.y[0] - block.input_y[0], block.y[1] - block.input_y[0]),
             slice(block.x[0] - block.input_x[0], block.x[1] - block.input_x[0]),
         )
-        partial = BlockSums.empty(self.plan, block, pixels.source[inside])
-        # a chip without anything observed needs no answer: its pixels are 255 whatever the model says
+        sums = BlockSums.empty(self.plan, block, pixels.source[inside])
+        # a chip without an observed pixel is not predicted: its pixels are 255 whatever the model gives
         seen = (each for each in cut_chips(self.plan, block, pixels.values) if not np.isnan(each[1][0]).all())
         answers, failures = chip_predictor.probabilities(seen), pixels.failures
 
         def finish() -> BlockResult:
+            chips = 0
             for window, probability in answers:
-                partial.add(self.plan, window, probability)
-            return BlockResult(partial, failures)
+                sums.add(self.plan, window, probability)
+                chips += 1
+            return BlockResult(sums, failures, chips)
 
         return finish
 
 
-def read_block(imagery: ModelInput, readers: tuple[TileReader, ...], block: Block) -> BlockPixels:
-    """Read a block's pixels through one tile reader for each cube of ``imagery``."""
+def read_block(imagery: ModelInput[ImageSource], readers: tuple[TileReader, ...], block: Block) -> BlockPixels:
+    """Read the pixels of a block, with one tile reader for each image of ``imagery``."""
     parts = [reader.read(block.input_y, block.input_x) for reader in readers]
     if len(parts) == 1:
         values, source = parts[0].values, parts[0].source
@@ -122,7 +134,9 @@ def read_block(imagery: ModelInput, readers: tuple[TileReader, ...], block: Bloc
     return BlockPixels(values, source, tuple(failure for part in parts for failure in part.failures))
 
 
-def _in_order(imagery: ModelInput, now: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:
+def _in_order(
+    imagery: ModelInput[ImageSource], now: NDArray[np.float32], before: NDArray[np.float32]
+) -> NDArray[np.float32]:
     assert imagery.before is not None
     planes = [
         before[imagery.before.bands.index(band.removeprefix(BEFORE))]

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from geoseg.inference.image_source import ImageSource
 from geoseg.inference.job import BlockPixels, BlockResult, InferenceJob, ModelInput, read_block
 from geoseg.inference.tiles import TileReader
 from geoseg.inference.windows import Block
@@ -42,21 +43,21 @@ class LocalExecutor:
                 yield begun.popleft()()
 
     def scene_statistics(
-        self, imagery: ModelInput, blocks: Iterable[Block], look: Callable[[BlockPixels], T]
+        self, imagery: ModelInput[ImageSource], blocks: Iterable[Block], look: Callable[[BlockPixels], T]
     ) -> Iterator[T]:
         """``look`` at the pixels of every block, in order."""
         for _, pixels in self._read(imagery, blocks, shared=False):
             yield look(pixels)
 
     def _read(
-        self, imagery: ModelInput, blocks: Iterable[Block], *, shared: bool
+        self, imagery: ModelInput[ImageSource], blocks: Iterable[Block], *, shared: bool
     ) -> Iterator[tuple[Block, BlockPixels]]:
         """Blocks and their pixels, read ahead: in turn where they share tiles, side by side where they do not."""
-        keep = self.keep_bytes // len(imagery.cubes) if shared else 0
-        kept = tuple(TileReader(cube, keep_bytes=keep, threads=self.threads) for cube in imagery.cubes)
+        keep = self.keep_bytes // len(imagery.images) if shared else 0
+        kept = tuple(TileReader(image, keep_bytes=keep, threads=self.threads) for image in imagery.images)
 
         def read(block: Block) -> BlockPixels:
-            fresh = tuple(TileReader(cube, threads=1) for cube in imagery.cubes)
+            fresh = tuple(TileReader(image, threads=1) for image in imagery.images)
             return read_block(imagery, kept if shared else fresh, block)
 
         ahead = self.read_ahead if shared else self.read_ahead * self.threads

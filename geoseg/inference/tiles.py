@@ -1,4 +1,4 @@
-"""Reading rectangles of a cube, each of its tiles once: dask reads the tiles, a bounded memory keeps them."""
+"""Read rectangles of an image from its tiles: each tile is read once, and kept in a bounded cache."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from threading import Lock
 
 import numpy as np
 
+from geoseg.inference.image_source import ImageSource
 from geoseg.inference.windows import Span
-from geoseg.readers import Cube, Pixels
+from geoseg.readers import Pixels
 
 TileNumber = tuple[int, int]
 
 
 class TileReader:
-    """Reads any rectangle of a cube from its tiles, keeping those that neighbours will share.
+    """Read any rectangle of an image from its tiles, and cache the tiles that neighbours will share.
 
     Rectangles are asked for row by row, so where memory ends the tiles highest up go first, and of those the oldest:
     what the next row of rectangles shares is the lowest row of tiles, and not what was read last. The tiles are
     anchored to the grid, so what a pixel holds does not depend on the rectangle it was asked in.
 
     Args:
-        cube: What is read.
+        image: The image that is read.
         keep_bytes: Memory for tiles that a later rectangle may want; 0 keeps none.
         threads: Tiles read at the same time.
     """
 
-    def __init__(self, cube: Cube, *, keep_bytes: int = 0, threads: int = 2) -> None:
-        self.cube = cube
+    def __init__(self, image: ImageSource, *, keep_bytes: int = 0, threads: int = 2) -> None:
+        self.image = image
         self._keep_bytes = keep_bytes
         self._threads = threads
         self._kept: OrderedDict[TileNumber, Pixels] = OrderedDict()
@@ -43,7 +44,7 @@ class TileReader:
         tiles = self._tiles(wanted)
         if len(wanted) == 1:
             return _part(tiles[wanted[0]], self._origin(wanted[0]), y, x)
-        values = np.empty((len(self.cube.bands), y[1] - y[0], x[1] - x[0]), np.float32)
+        values = np.empty((len(self.image.bands), y[1] - y[0], x[1] - x[0]), np.float32)
         source = np.empty(values.shape[1:], np.uint8)
         failures = {}
         for number, tile in tiles.items():
@@ -57,22 +58,22 @@ class TileReader:
         return Pixels(values, source, tuple(failures))
 
     def _numbers(self, axis: int, span: Span) -> range:
-        size, tile_offset = self.cube.tile_px, self.cube.tile_offset[axis]
+        size, tile_offset = self.image.tile_px, self.image.tile_offset[axis]
         return range((span[0] + tile_offset) // size, -(-(span[1] + tile_offset) // size))
 
     def _origin(self, number: TileNumber) -> tuple[int, int]:
-        return self.cube.span(0, number[0])[0], self.cube.span(1, number[1])[0]
+        return self.image.span(0, number[0])[0], self.image.span(1, number[1])[0]
 
     def _tiles(self, wanted: list[TileNumber]) -> dict[TileNumber, Pixels]:
         with self._lock:  # a worker's threads share one reader
             tiles = {number: self._kept[number] for number in wanted if number in self._kept}
         missing = [number for number in wanted if number not in tiles]
         if len(missing) == 1:
-            read = [self.cube.tile(*missing[0])]
+            read = [self.image.tile(*missing[0])]
         else:
             from dask.threaded import get
 
-            graph = {number: (self.cube.tile, *number) for number in missing}
+            graph = {number: (self.image.tile, *number) for number in missing}
             read = get(graph, missing, num_workers=self._threads)
         tiles.update(zip(missing, read, strict=True))
         with self._lock:

@@ -151,6 +151,11 @@ class Cube:
         return (*own, overview) if overview else own
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels of the grid (y, x)."""
+        return int(self.geobox.shape[0]), int(self.geobox.shape[1])
+
+    @property
     def tiles(self) -> tuple[int, int]:
         """Rows and columns of the tile grid."""
         rows, cols = (
