@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 from sklearn.metrics import confusion_matrix
 
+from geoseg.catalog.target import WATER
 from geoseg.core.area import Area
 from geoseg.core.progress import silent
 from geoseg.core.request import Dates
@@ -166,7 +167,7 @@ def test_an_image_without_a_place_gets_a_plain_file(tmp_path):
     image, _ = scene(1)
     pair = Pair("a/b c", "r", "", da.from_array(image, name=False), da.zeros(image.shape[1:], dtype=np.int16))
     said = predict_pair(Predictor.of("otsu"), replace(pair, image=pair.image[:1]))
-    mask, probability = write_held_out(tmp_path, pair, said, "water", {"GEOSEG_MODEL": "otsu"})
+    mask, probability = write_held_out(tmp_path, pair, said, WATER, {"GEOSEG_MODEL": "otsu"})
     assert (mask.relative_to(tmp_path).as_posix(), mask.name) == (f"masks/{file_stem('a/b c')}.tif", probability.name)
     with pytest.warns(NotGeoreferencedWarning), rasterio.open(mask) as file:
         assert file.crs is None
