@@ -139,7 +139,8 @@ def read_polygons(
             kept.append((each, rows, indices))
         if empty:
             where = f"{file.source}, layer {each.name!r}" if file.several else file.source
-            notes.append(f"{where}: {empty} polygons whose {field!r} is empty were left out.")
+            count = "1 polygon" if empty == 1 else f"{empty} polygons"
+            notes.append(f"{where}: {count} without a value in {field!r} left out.")
     if faults:
         faults.append(f"allowed are {', '.join(f'{name!r} or {index}' for index, name in enumerate(classes))}")
     file.check(LABELS, faults)

@@ -105,6 +105,32 @@ def test_a_value_that_is_no_class_is_refused(tmp_path, values, said):
         read_polygons(write(tmp_path / "l.gpkg", [square(0, 0), square(20, 0)], values))
 
 
+def test_an_empty_class_is_left_out_and_counted_and_the_fields_case_does_not_matter(tmp_path):
+    path = write(
+        tmp_path / "l.gpkg", [square(0, 0), square(20, 0), square(40, 0)], ["water", None, "dry"], field="Class"
+    )
+    drawn = read_polygons(path)
+    assert drawn.indices == (1, 0)
+    assert drawn.notes == (f"{path}: 1 polygon without a value in 'Class' left out.",)
+
+
+def test_of_several_layers_those_with_the_field_are_read_or_the_one_that_is_named(tmp_path):
+    path = tmp_path / "l.gpkg"
+    for layer, side, field in (("aoi", 50, "name"), ("first", 5, "class"), ("second", 7, "class")):
+        frame = geopandas.GeoDataFrame({field: ["dry"]}, geometry=[square(0, 0, side)], crs=UTM)
+        frame.to_file(path, layer=layer)
+    both = read_polygons(path)
+    assert len(both.indices) == 2
+    assert any("first, second" in note and "layername=NAME" in note for note in both.notes)
+    assert any("'aoi'" in note for note in both.notes)
+    for one in (read_polygons(path, layer="second"), read_polygons(f"{path}|layername=second")):
+        assert one.geometries[0].area == 70**2
+    with pytest.raises(BadOptionError, match="Name one of them"):
+        read_polygons(f"{path}|layername=second", layer="first")
+    with pytest.raises(BadOptionError, match="no field 'class': layer 'aoi' has name"):
+        read_polygons(path, layer="aoi")
+
+
 def test_files_that_cannot_be_labels(tmp_path):
     with pytest.raises(BadOptionError, match=r"There is no file .* to use as labels"):
         read_polygons(tmp_path / "none.gpkg")
