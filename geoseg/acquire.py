@@ -41,7 +41,7 @@ class MapInputs:
         display: The imagery to show beside the map: true colour, or the model's first band where that is missing.
         windows: The model's windows over the grid.
         reference: Permanent water that ``--reference-water`` names.
-        notes: What a person should know about the area's file and the imagery.
+        notes: What a person should know about the files of the area and of the reference water, and the imagery.
     """
 
     plan: MapPlan
@@ -81,14 +81,16 @@ def acquire(plan: MapPlan, report: Report) -> MapInputs:
     else:
         event = ModelInput(card.bands, now)
     images = (*event.images, *(second.images if second else ()))
+    reference = permanent_water(request, plan.grid)
+    notes = (*request.area.notes, *(reference.notes if reference else ()))
     return MapInputs(
         plan=plan,
         event=event,
         pre_event=second,
         display=_display(plan, now),
         windows=_windows(plan.grid, card.chip_px, card.overlap_px, now.tile_offset),
-        reference=permanent_water(request, plan.grid),
-        notes=tuple(dict.fromkeys((*request.area.notes, *(note for cube in images for note in cube.notes)))),
+        reference=reference,
+        notes=tuple(dict.fromkeys((*notes, *(note for image in images for note in image.notes)))),
     )
 
 

@@ -18,7 +18,7 @@ from geoseg.inference.tiles import TileReader
 from geoseg.readers import Cube, Failure
 from geoseg.sources.search import find_items
 from geoseg.water.codes import NOT_OBSERVED
-from geoseg.water.reference import WaterMask, open_reference
+from geoseg.water.reference import PolygonReference, WaterMask, open_reference
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -35,11 +35,13 @@ class PermanentWater:
         read: Reads permanent water in a window of the grid.
         found: Items it is read from; none for a file.
         failures: Items that could not be read somewhere: unknown there. Filled as windows are read.
+        notes: Layers of a vector file that are used, and features that are not.
     """
 
     read: Callable[[Window], WaterMask]
     found: Found = Found(())
     failures: dict[Failure, None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def permanent_water(request: Request, grid: GeoBox) -> PermanentWater | None:
@@ -63,7 +65,8 @@ def permanent_water(request: Request, grid: GeoBox) -> PermanentWater | None:
     if not split_layer(name)[0].exists():
         raise UnknownNameError.among("reference water (collection or file)", name, records)
     reference = open_reference(name)
-    return PermanentWater(lambda window: reference.on(grid[window]))
+    notes = reference.notes if isinstance(reference, PolygonReference) else ()
+    return PermanentWater(lambda window: reference.on(grid[window]), notes=notes)
 
 
 def pre_event_water(probability: ByteLayer, threshold_pct: int) -> PermanentWater:

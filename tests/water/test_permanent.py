@@ -7,13 +7,32 @@ from itertools import product
 import numpy as np
 import pytest
 
+from geoseg.core.grid import output_grid
+from geoseg.core.request import Request
 from geoseg.inference.layers import ByteLayer
-from geoseg.water.permanent import PermanentWater, pre_event_water, union
+from geoseg.water.permanent import PermanentWater, permanent_water, pre_event_water, union
 from geoseg.water.reference import WaterMask
 
 DRY, WATER, UNKNOWN = "dry", "water", "unknown"
 PAIRS = list(product((DRY, WATER, UNKNOWN), repeat=2))
 WINDOW = (slice(0, 1), slice(0, len(PAIRS)))
+
+
+def test_the_layers_of_a_reference_file_are_told(tmp_path):
+    import geopandas
+    from shapely import Point, box
+
+    path = tmp_path / "two.gpkg"
+    for layer, left in (("lakes", 8.40), ("rivers", 8.45)):
+        shapes = [box(left, 11.95, left + 0.02, 11.97), Point(left, 11.95)]
+        geopandas.GeoSeries(shapes, crs=4326).to_file(path, layer=layer)
+    request = Request.of(bbox="8.40,11.95,8.50,12.00", date="2018-09-21", sensor="s1", reference_water=str(path))
+    reference = permanent_water(request, output_grid(request.area.bbox, 100, None, limit_megapixels=None))
+    assert "all 2 layers with polygons are used (lakes, rivers)" in reference.notes[0]
+    assert len([note for note in reference.notes if "1 feature without area" in note]) == 2
+    one = request.with_(reference_water=f"{path}|layername=rivers")
+    (note,) = permanent_water(one, None).notes
+    assert "1 feature without area" in note
 
 
 def saying(words) -> PermanentWater:
