@@ -18,12 +18,12 @@ from geoseg.core.area import Area
 from geoseg.core.scene import Scene
 from geoseg.readers.plan_scene import plan_scene
 from geoseg.readers.read_spec import Conversion
-from geoseg.sources.search.item_filter import Gate
-from geoseg.sources.search.query import Offer, Query
-from geoseg.sources.search.source_policy import Trust
+from geoseg.sources.search.item_filter import ItemFilter
+from geoseg.sources.search.query import Query, RawItem
+from geoseg.sources.search.source_policy import SourcePolicy
 
 WORLD = Area.from_bbox((-180, -90, 180, 90))
-PC = Trust(local=False, host="planetarycomputer.microsoft.com")
+PC = SourcePolicy(local=False, host="planetarycomputer.microsoft.com")
 BLOB = "https://hls2euwest.blob.core.windows.net/hls2"
 
 # what USGS and LP DAAC document; a shadow's QA_PIXEL has the "clear" bit set as well
@@ -83,7 +83,7 @@ def item_of(data: Path, case: str) -> dict[str, Any]:
 def test_an_item_is_attributed_by_its_collection_and_hosts(data, case):
     name, green, swir, mask, _ = CASES[case]
     item = item_of(data, case)
-    found = Gate.of(Query(WORLD, None, collection(name).sensor)).admit(Offer(item, "https://x.example/y", PC))
+    found = ItemFilter.of(Query(WORLD, None, collection(name).sensor)).check(RawItem(item, "https://x.example/y", PC))
     assert isinstance(found, Scene)
     assert (found.collection, found.reflectance) == (name, "surface")
     spec = plan_scene(found, ("green", "swir16", "nir"))

@@ -18,7 +18,7 @@ from geoseg.sources.local.product import Options
 from geoseg.sources.local.radiometry import check_units
 from geoseg.sources.local.raster import damage_named
 from geoseg.sources.local.store import check_target, is_catalogue, merged, read_items, write_catalogue
-from geoseg.sources.search.source_policy import Trust, checked_href
+from geoseg.sources.search.source_policy import SourcePolicy, checked_href
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def check_readable(item: Item) -> None:
     for asset in item["assets"].values():
         path = asset["href"]
         try:
-            read = checked_href(path, path, Trust(local=True))
+            read = checked_href(path, path, SourcePolicy(local=True))
         except UnsafeHrefError as error:
             raise NotIngestibleError(
                 f"{path} cannot be read under this name: {error} Rename it, or its folder."

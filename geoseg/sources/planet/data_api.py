@@ -8,11 +8,11 @@ from typing import Any
 from geoseg.catalog.collections import PlanetData
 from geoseg.errors import SearchFailedError
 from geoseg.sources.planet.session import planet_data_api
-from geoseg.sources.search.query import MOST_ITEMS, Offer, Query, too_many
-from geoseg.sources.search.source_policy import Trust
+from geoseg.sources.search.query import MOST_ITEMS, Query, RawItem, too_many
+from geoseg.sources.search.source_policy import SourcePolicy
 
 
-def search_planet(name: str, source: PlanetData, query: Query) -> Iterator[Offer]:
+def search_planet(name: str, source: PlanetData, query: Query) -> Iterator[RawItem]:
     """Every scene Planet has for the query's area and dates and this account may download.
 
     Args:
@@ -25,13 +25,13 @@ def search_planet(name: str, source: PlanetData, query: Query) -> Iterator[Offer
         SearchFailedError: Planet did not answer as expected.
         AreaTooLargeError: More scenes than a map would use.
     """
-    trust = Trust.of_url(source.url)
+    trust = SourcePolicy.of_url(source.url)
     with planet_data_api(source.url) as planet:
         answer = planet.search([source.item_type], _filter(query), limit=MOST_ITEMS + 1)
         for number, feature in enumerate(answer, start=1):
             if number > MOST_ITEMS:
                 raise too_many(query.subject)
-            yield Offer(stac_item(feature), source.url, trust, name)
+            yield RawItem(stac_item(feature), source.url, trust, name)
 
 
 def _filter(query: Query) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from geoseg.errors import SearchFailedError
-from geoseg.sources.search.query import MOST_ITEMS, Offer, Query, too_many
-from geoseg.sources.search.source_policy import Trust
+from geoseg.sources.search.query import MOST_ITEMS, Query, RawItem, too_many
+from geoseg.sources.search.source_policy import SourcePolicy
 from geoseg.sources.search.web import BoundedIO, RefusedRequestError, server_words
 
 PAGE = 200
@@ -25,7 +25,7 @@ MOST_BARREN_PAGES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PageRequest:
     """One page's request.
 
     Attributes:
@@ -54,7 +54,7 @@ def search_api(
     method: str = "POST",
     collections: Sequence[str] = (),
     record: str | None = None,
-) -> Iterator[Offer]:
+) -> Iterator[RawItem]:
     """Yield every item that an API has for the query's box and dates.
 
     The box is asked for also where the area is a polygon: every API knows boxes, and the outline is tested here anyway.
@@ -71,15 +71,15 @@ def search_api(
         SearchFailedError: The API did not answer as one does.
         AreaTooLargeError: More items than a map would use.
     """
-    trust: Trust = io.trust
-    first = Request(search_url, method, _parameters(query, collections, method), {})
+    trust: SourcePolicy = io.trust
+    first = PageRequest(search_url, method, _parameters(query, collections, method), {})
     known: set[str] = set()
     for features in _pages(io, first, known):
         for item in features:
             known.add(_identity(item))
             if len(known) > MOST_ITEMS:
                 raise too_many(query.subject)
-            yield Offer(item, _own_address(item, search_url), trust, record)
+            yield RawItem(item, _own_address(item, search_url), trust, record)
 
 
 def search_link(landing: dict[str, Any], url: str) -> tuple[str, str] | None:
@@ -99,7 +99,7 @@ def search_link(landing: dict[str, Any], url: str) -> tuple[str, str] | None:
     return next((pair for pair in hrefs if pair[1] == "POST"), hrefs[0] if hrefs else None)
 
 
-def _pages(io: BoundedIO, request: Request, known: set[str]) -> Iterator[list[Any]]:
+def _pages(io: BoundedIO, request: PageRequest, known: set[str]) -> Iterator[list[Any]]:
     """The features of each page; ``known`` grows while the pages are read, which tells whether they bring new items."""
     page, request = _first_page(io, request)
     asked, barren = {request.key}, 0
@@ -119,7 +119,7 @@ def _pages(io: BoundedIO, request: Request, known: set[str]) -> Iterator[list[An
         page = io.json(request.url, request.method, headers=request.headers or None, parameters=request.body or None)
 
 
-def _first_page(io: BoundedIO, request: Request) -> tuple[Any, Request]:
+def _first_page(io: BoundedIO, request: PageRequest) -> tuple[Any, PageRequest]:
     """The first page, asked for again with a smaller ``limit`` where the server says that it is too large."""
     smaller = iter(SMALLER_PAGES)
     while True:
@@ -133,7 +133,7 @@ def _first_page(io: BoundedIO, request: Request) -> tuple[Any, Request]:
                 limit = next(smaller, None)
             if limit is None:
                 raise
-        request = Request(request.url, request.method, {**request.body, "limit": limit}, request.headers)
+        request = PageRequest(request.url, request.method, {**request.body, "limit": limit}, request.headers)
 
 
 def _allowed_limit(words: str, asked: int) -> int | None:
@@ -156,7 +156,7 @@ def _features(page: Any, url: str) -> list[Any]:
     )
 
 
-def _next_request(page: dict[str, Any], request: Request) -> Request | None:
+def _next_request(page: dict[str, Any], request: PageRequest) -> PageRequest | None:
     """The request of the next page, as the STAC API specification has it: relative addresses and ``merge`` included."""
     links = page.get("links")
     found = [each for each in links if isinstance(each, dict)] if isinstance(links, list) else []
@@ -172,12 +172,12 @@ def _next_request(page: dict[str, Any], request: Request) -> Request | None:
         raise SearchFailedError(f"{_host(request.url)} links to a next page at no valid address.") from None
     method = str(link.get("method") or "GET").upper()
     if method != "POST":
-        return Request(url, "GET", {}, {})
+        return PageRequest(url, "GET", {}, {})
     body, headers = link.get("body"), link.get("headers")
     own = body if isinstance(body, dict) else {}
     merged = {**request.body, **own} if link.get("merge") or not own else own
     texts = {str(key): str(value) for key, value in headers.items()} if isinstance(headers, dict) and same_host else {}
-    return Request(url, "POST", merged, texts)
+    return PageRequest(url, "POST", merged, texts)
 
 
 def _parameters(query: Query, collections: Sequence[str], method: str) -> dict[str, Any]:

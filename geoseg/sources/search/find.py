@@ -14,9 +14,9 @@ from geoseg.core.scene import Found, RejectedScene, Scene
 from geoseg.errors import BadOptionError, CatalogError, GeosegError, NoScenesError
 from geoseg.sources.search.catalog_location import Place, names, place_of
 from geoseg.sources.search.deduplicate import without_older
-from geoseg.sources.search.item_filter import Gate
-from geoseg.sources.search.query import MOST_ITEMS, Offer, Query, too_many
-from geoseg.sources.search.source_policy import Trust
+from geoseg.sources.search.item_filter import ItemFilter
+from geoseg.sources.search.query import MOST_ITEMS, Query, RawItem, too_many
+from geoseg.sources.search.source_policy import SourcePolicy
 
 WORLD = Area((-180.0, -90.0, 180.0, 90.0), "-180,-90,180,90")
 LOOK_AROUND_DAYS = 60
@@ -90,11 +90,11 @@ def sensor_name(name: str) -> str:
 
 
 def _answer(place: Place, query: Query) -> Found:
-    gate = Gate.of(query)
+    gate = ItemFilter.of(query)
     scenes: dict[tuple[str, str], Scene] = {}
     rejected: set[RejectedScene] = set()
     for offer in _offers(place, query):
-        verdict = gate.admit(offer)
+        verdict = gate.check(offer)
         if isinstance(verdict, Scene):
             scenes.setdefault((verdict.collection, verdict.id), verdict)
         elif verdict is not None:
@@ -106,7 +106,7 @@ def _answer(place: Place, query: Query) -> Found:
     return Found(tuple(kept), tuple(reasons))
 
 
-def _offers(place: Place, query: Query) -> Iterator[Offer]:
+def _offers(place: Place, query: Query) -> Iterator[RawItem]:
     match place.kind:
         case "named":
             yield from _from_records(place, query)
@@ -115,20 +115,20 @@ def _offers(place: Place, query: Query) -> Iterator[Offer]:
         case "json":
             from geoseg.sources.search.static import read_file, walk
 
-            yield from walk(place.where, Trust(local=True), read_file)
+            yield from walk(place.where, SourcePolicy(local=True), read_file)
         case "parquet":
             from geoseg.sources.search.parquet import search_parquet
 
             yield from search_parquet(place.where, query)
 
 
-def _from_records(place: Place, query: Query) -> Iterator[Offer]:
+def _from_records(place: Place, query: Query) -> Iterator[RawItem]:
     for name, record in _records(place, query).items():
         if isinstance(record.source, StacApi):
             from geoseg.sources.search.api import search_api
             from geoseg.sources.search.web import BoundedIO
 
-            io = BoundedIO(Trust.of_url(record.source.url))
+            io = BoundedIO(SourcePolicy.of_url(record.source.url))
             yield from search_api(
                 io, f"{record.source.url}/search", query, collections=[record.source.collection], record=name
             )
@@ -166,13 +166,13 @@ def _records(place: Place, query: Query) -> dict[str, Collection]:
     raise BadOptionError(refused or f"{place.where} serves no {query.subject} that a map can use; {hint}.")
 
 
-def _from_web(url: str, query: Query) -> Iterator[Offer]:
+def _from_web(url: str, query: Query) -> Iterator[RawItem]:
     """Items at an address: of the API it is the landing page of, or of the static catalogue it is a document of."""
     from geoseg.sources.search.api import search_api, search_link
     from geoseg.sources.search.static import walk
     from geoseg.sources.search.web import BoundedIO
 
-    trust = Trust.of_url(url)
+    trust = SourcePolicy.of_url(url)
     io = BoundedIO(trust)
 
     landing = io.json(url)

@@ -16,7 +16,7 @@ from geoseg.core.scene import RejectedScene, Scene
 from geoseg.errors import UnsafeHrefError
 from geoseg.sources.search.footprint import area_shape, footprint_of
 from geoseg.sources.search.match_collection import UnattributedError, read_assets, record_of
-from geoseg.sources.search.query import Offer, Query
+from geoseg.sources.search.query import Query, RawItem
 from geoseg.sources.search.scene_facts import reflectance_of, track_of
 from geoseg.sources.search.source_policy import (
     carries_token,
@@ -45,8 +45,8 @@ class _LeaveOutError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """Admits the items of one query.
+class ItemFilter:
+    """Check the items of one query.
 
     Attributes:
         query: What is asked for.
@@ -57,11 +57,11 @@ class Gate:
     region: BaseGeometry
 
     @classmethod
-    def of(cls, query: Query) -> Gate:
-        """A gate for ``query``."""
+    def of(cls, query: Query) -> ItemFilter:
+        """Make the filter of a query."""
         return cls(query, area_shape(query.area))
 
-    def admit(self, offer: Offer) -> Scene | RejectedScene | None:
+    def check(self, offer: RawItem) -> Scene | RejectedScene | None:
         """The scene an item is, why it is left out, or None where it is not what was asked for."""
         name = _name_of(offer.item)
         try:
@@ -71,7 +71,7 @@ class Gate:
         except (_LeaveOutError, UnattributedError, UnsafeHrefError) as error:
             return RejectedScene(name, str(error).rstrip("."))
 
-    def _scene(self, offer: Offer) -> Scene:
+    def _scene(self, offer: RawItem) -> Scene:
         item = _shaped(offer.item)
         if (number := first_beyond_float(item)) is not None:
             raise _LeaveOutError(f"it holds a number of {len(str(number))} digits, which no measurement has")
@@ -218,7 +218,7 @@ def _check_sizes(item: dict[str, Any]) -> None:
 # -- what of it is kept -----------------------------------------------------------------------------------------
 
 
-def _checked_assets(offer: Offer, record: Collection) -> dict[str, dict[str, Any]]:
+def _checked_assets(offer: RawItem, record: Collection) -> dict[str, dict[str, Any]]:
     """Assets whose hrefs are absolute, safe and unsigned.
 
     One that a map would open and that is not safe condemns the scene; any other is dropped, as nothing ever opens it.
@@ -241,7 +241,7 @@ def _checked_assets(offer: Offer, record: Collection) -> dict[str, dict[str, Any
     return kept
 
 
-def _checked(href: object, offer: Offer, record: Collection, *, opened: bool) -> str:
+def _checked(href: object, offer: RawItem, record: Collection, *, opened: bool) -> str:
     safe = checked_href(href, offer.base, offer.trust)
     if carries_token(safe):
         if record.access != "planetary-computer":

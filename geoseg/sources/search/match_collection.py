@@ -6,8 +6,8 @@ from typing import Any
 
 from geoseg.catalog.collections import Collection, StacApi, collections
 from geoseg.errors import UnsafeHrefError
-from geoseg.sources.search.query import Offer
-from geoseg.sources.search.source_policy import Trust, checked_href, host_of, on_hosts
+from geoseg.sources.search.query import RawItem
+from geoseg.sources.search.source_policy import SourcePolicy, checked_href, host_of, on_hosts
 
 DECLARED = "geoseg:collection"
 NOT_READ = {"thumbnail", "overview", "metadata", "tiles"}
@@ -18,7 +18,7 @@ class UnattributedError(ValueError):
     """No record reads the item; the message is the reason it is left out. Never leaves this room."""
 
 
-def record_of(offer: Offer) -> str:
+def record_of(offer: RawItem) -> str:
     """Name of the collection record that reads an item.
 
     Raises:
@@ -50,7 +50,7 @@ def read_assets(item: dict[str, Any], record: Collection) -> list[str]:
     return [name for name in dict.fromkeys([*sources, *record.mask_assets]) if name in assets]
 
 
-def _may_declare(offer: Offer, name: str) -> bool:
+def _may_declare(offer: RawItem, name: str) -> bool:
     """A remote item may declare a collection on whose hosts its files lie, or one that no host and no key belong to."""
     record = collections()[name]
     if not record.hosts and record.access == "public":
@@ -58,7 +58,7 @@ def _may_declare(offer: Offer, name: str) -> bool:
     return _lies_on_its_hosts(offer, record)
 
 
-def _by_id_and_host(offer: Offer) -> str:
+def _by_id_and_host(offer: RawItem) -> str:
     stac_collection = offer.item.get("collection")
     if not isinstance(stac_collection, str) or not stac_collection:
         raise UnattributedError(
@@ -80,19 +80,19 @@ def _by_id_and_host(offer: Offer) -> str:
     )
 
 
-def _lies_on_its_hosts(offer: Offer, record: Collection) -> bool:
+def _lies_on_its_hosts(offer: RawItem, record: Collection) -> bool:
     names = read_assets(offer.item, record)
     hrefs = [offer.item["assets"][name].get("href") for name in names]
     return bool(hrefs) and all(isinstance(href, str) and on_hosts(href, record.hosts) for href in hrefs)
 
 
-def _hosts(offer: Offer) -> str:
+def _hosts(offer: RawItem) -> str:
     found = set()
     for asset in offer.item["assets"].values():
         if NOT_READ & set(asset.get("roles") or ()):
             continue
         try:
-            found.add(host_of(checked_href(asset.get("href"), offer.base, Trust(local=True))))
+            found.add(host_of(checked_href(asset.get("href"), offer.base, SourcePolicy(local=True))))
         except UnsafeHrefError:
             found.add("an unsafe address")
     return ", ".join(sorted(found)[:3]) or "no host at all"

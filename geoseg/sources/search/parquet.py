@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SearchFailedError
-from geoseg.sources.search.query import Offer, Query
-from geoseg.sources.search.source_policy import Trust
+from geoseg.sources.search.query import Query, RawItem
+from geoseg.sources.search.source_policy import SourcePolicy
 
 BATCH = 1000
 
 
-def search_parquet(path: str, query: Query) -> Iterator[Offer]:
+def search_parquet(path: str, query: Query) -> Iterator[RawItem]:
     """Every item whose box meets the area and whose date the dates; read in batches, never as a whole.
 
     Raises:
@@ -33,7 +33,7 @@ def search_parquet(path: str, query: Query) -> Iterator[Offer]:
         for batch in table.to_batches(filter=_filter(table.schema, query), batch_size=BATCH):
             if batch.num_rows:
                 for row in stac_table_to_items(pa.Table.from_batches([batch])):
-                    yield Offer(_item(row), str(Path(path)), Trust(local=True))
+                    yield RawItem(_item(row), str(Path(path)), SourcePolicy(local=True))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         if isinstance(error, SearchFailedError):
             raise

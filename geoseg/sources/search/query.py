@@ -8,7 +8,7 @@ from typing import Any
 from geoseg.core.area import Area
 from geoseg.core.request import Dates
 from geoseg.errors import AreaTooLargeError
-from geoseg.sources.search.source_policy import Trust
+from geoseg.sources.search.source_policy import SourcePolicy
 
 MOST_ITEMS = 1000
 """More scenes than this is no map one asks for on purpose, or a catalogue that never ends."""
@@ -39,7 +39,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class RawItem:
     """One item as a catalogue gave it.
 
     Attributes:
@@ -51,7 +51,7 @@ class Offer:
 
     item: Any
     base: str
-    trust: Trust
+    trust: SourcePolicy
     record: str | None = None
 
 

@@ -29,7 +29,7 @@ _STRANGE = re.compile(r"[\x00-\x20\x7f<>\"\\|^`{}]")
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class SourcePolicy:
     """What a catalogue's items may point to.
 
     Attributes:
@@ -42,13 +42,13 @@ class Trust:
     host: str = ""
 
     @classmethod
-    def of_url(cls, url: str) -> Trust:
+    def of_url(cls, url: str) -> SourcePolicy:
         """The trust that the catalogue at a URL the person typed has earned."""
         host = (urlsplit(url).hostname or "").lower()
         return cls(is_loopback(host), host)
 
 
-def checked_href(href: object, base: str, trust: Trust) -> str:
+def checked_href(href: object, base: str, trust: SourcePolicy) -> str:
     """An asset's href made absolute: an http(s) or s3 address, or a path of this machine.
 
     Args:
@@ -86,7 +86,7 @@ def checked_href(href: object, base: str, trust: Trust) -> str:
             )
 
 
-def check_host(host: str, trust: Trust) -> None:
+def check_host(host: str, trust: SourcePolicy) -> None:
     """Refuse a host that a remote catalogue has no business naming: this machine, and the networks behind it.
 
     Raises:
@@ -190,7 +190,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return mapped if mapped is not None else number
 
 
-def _without_scheme(href: str, base: str, trust: Trust) -> str:
+def _without_scheme(href: str, base: str, trust: SourcePolicy) -> str:
     if href.startswith("//"):
         raise UnsafeHrefError(f"The href {shown(href)} has no scheme. Only http, https, s3 and files are read.")
     if ":" in href.split("/", maxsplit=1)[0]:
@@ -201,7 +201,7 @@ def _without_scheme(href: str, base: str, trust: Trust) -> str:
     return _web_address(urljoin(base, href), trust) if web else _path(str(Path(base).parent / href), trust)
 
 
-def _path(path: str, trust: Trust) -> str:
+def _path(path: str, trust: SourcePolicy) -> str:
     if not trust.local:
         raise UnsafeHrefError(f"A remote catalogue points to the local path {shown(path)}.")
     plain = os.path.normpath(Path(path).absolute())
@@ -210,14 +210,14 @@ def _path(path: str, trust: Trust) -> str:
     return plain
 
 
-def _file_address(href: str, trust: Trust) -> str:
+def _file_address(href: str, trust: SourcePolicy) -> str:
     parts = urlsplit(href)
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or parts.path.startswith("//"):
         raise UnsafeHrefError(f"The href {shown(href)} is a file on another machine.")
     return _path(unquote(parts.path), trust)
 
 
-def _web_address(href: str, trust: Trust) -> str:
+def _web_address(href: str, trust: SourcePolicy) -> str:
     parts = _split(href)
     if parts.username is not None or parts.password is not None:
         raise UnsafeHrefError(f"The href {shown(href)} carries a user name or password.")

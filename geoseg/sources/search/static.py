@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SearchFailedError, UnsafeHrefError
-from geoseg.sources.search.query import Offer
-from geoseg.sources.search.source_policy import Trust, checked_href, host_of
+from geoseg.sources.search.query import RawItem
+from geoseg.sources.search.source_policy import SourcePolicy, checked_href, host_of
 from geoseg.sources.search.web import parse_json
 
 MOST_DOCUMENTS = 50_000
@@ -21,7 +21,7 @@ Document = Any
 Read = Callable[[str], Document]
 
 
-def walk(door: str, trust: Trust, read: Read, first: Document = None) -> Iterator[Offer]:
+def walk(door: str, trust: SourcePolicy, read: Read, first: Document = None) -> Iterator[RawItem]:
     """Every item that can be reached from a catalogue, a collection, an item or a list of items.
 
     Each document is read once, however they link in circles. A catalogue on this machine is followed through files
@@ -42,11 +42,11 @@ def walk(door: str, trust: Trust, read: Read, first: Document = None) -> Iterato
         document = first if where == door and first is not None else read(where)
         kind = document.get("type") if isinstance(document, dict) else None
         if kind == "Feature":
-            yield Offer(document, where, trust)
+            yield RawItem(document, where, trust)
         elif kind == "FeatureCollection" or isinstance(document, list):
             members = document if isinstance(document, list) else document.get("features")
             for item in members if isinstance(members, list) else ():
-                yield Offer(item, where, trust)
+                yield RawItem(item, where, trust)
         elif kind in ("Catalog", "Collection"):
             for link in _children(document, where, trust):
                 if link not in seen:
@@ -79,7 +79,7 @@ def read_file(path: str) -> Document:
         raise SearchFailedError(f"{path} is not JSON that can be read ({error}).") from None
 
 
-def _children(document: dict[str, Any], where: str, trust: Trust) -> Iterator[str]:
+def _children(document: dict[str, Any], where: str, trust: SourcePolicy) -> Iterator[str]:
     links = document.get("links")
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") in ("child", "item", "items"):

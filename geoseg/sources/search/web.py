@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from geoseg.errors import SearchFailedError
-from geoseg.sources.search.source_policy import Trust, is_loopback, is_public, leads_home
+from geoseg.sources.search.source_policy import SourcePolicy, is_loopback, is_public, leads_home
 
 TIMEOUT_S = (10.0, 60.0)
 """For the connection, and between two pieces of an answer."""
@@ -59,7 +59,7 @@ class BoundedIO:
         trust: Where it may send us.
     """
 
-    def __init__(self, trust: Trust) -> None:
+    def __init__(self, trust: SourcePolicy) -> None:
         self.trust = trust
         self.session = requests.Session()
         for scheme in ("http://", "https://"):

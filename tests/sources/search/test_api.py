@@ -18,7 +18,7 @@ from geoseg.core.request import Dates
 from geoseg.errors import AreaTooLargeError, NoScenesError, SearchFailedError
 from geoseg.sources.search import find_scenes
 from geoseg.sources.search.api import search_link
-from geoseg.sources.search.source_policy import Trust
+from geoseg.sources.search.source_policy import SourcePolicy
 from geoseg.sources.search.web import BoundedIO
 from tests.support.stac_samples import item, with_href
 
@@ -318,7 +318,7 @@ def test_redirects_are_followed_a_few_times_and_never_away(server):
 )
 def test_a_remote_catalogue_sends_us_nowhere_private(url):
     with pytest.raises(SearchFailedError, match="will not go"):
-        BoundedIO(Trust(local=False, host="stac.example.org")).request(url)
+        BoundedIO(SourcePolicy(local=False, host="stac.example.org")).request(url)
 
 
 def test_too_large_an_answer_is_cut_off(server, monkeypatch):

@@ -15,20 +15,20 @@ from geoseg.core.area import Area
 from geoseg.core.request import Dates
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.sources.search.footprint import coverage_pct
-from geoseg.sources.search.item_filter import Gate
-from geoseg.sources.search.query import Offer, Query
-from geoseg.sources.search.source_policy import Trust
+from geoseg.sources.search.item_filter import ItemFilter
+from geoseg.sources.search.query import Query, RawItem
+from geoseg.sources.search.source_policy import SourcePolicy
 from tests.support.stac_samples import item, square, with_href
 
 AREA = Area.from_bbox((8.2, 11.2, 8.6, 11.6))
 QUERY = Query(AREA, Dates.parse("2024-05-01/2024-05-08"), "s2")
-LOCAL, REMOTE = Trust(local=True), Trust(local=False, host="stac.example.org")
+LOCAL, REMOTE = SourcePolicy(local=True), SourcePolicy(local=False, host="stac.example.org")
 AT = "https://stac.example.org/collections/a/items/b"
 WEB = "https://files.example.org/a.tif"
 
 
 def verdict(thing, trust=LOCAL, query=QUERY, record=None):
-    return Gate.of(query).admit(Offer(thing, AT if not trust.local else "/cat/item.json", trust, record))
+    return ItemFilter.of(query).check(RawItem(thing, AT if not trust.local else "/cat/item.json", trust, record))
 
 
 def changed(path: str, value, made=None):

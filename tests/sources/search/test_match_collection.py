@@ -11,14 +11,14 @@ from geoseg.core.area import Area
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.errors import SearchFailedError
 from geoseg.sources.planet.data_api import stac_item
-from geoseg.sources.search.item_filter import Gate
+from geoseg.sources.search.item_filter import ItemFilter
 from geoseg.sources.search.match_collection import read_assets
-from geoseg.sources.search.query import Offer, Query
-from geoseg.sources.search.source_policy import Trust, on_hosts
+from geoseg.sources.search.query import Query, RawItem
+from geoseg.sources.search.source_policy import SourcePolicy, on_hosts
 from geoseg.sources.search.static import read_file, walk
 
 WORLD = Area.from_bbox((-180, -90, 180, 90))
-REMOTE = Trust(local=False, host="catalogue.example.org")
+REMOTE = SourcePolicy(local=False, host="catalogue.example.org")
 PC, ES = "planetary-computer", "earth-search"
 ORPHAN = "names no collection"
 UNKNOWN = "no record of a collection"
@@ -72,11 +72,11 @@ def sensor_of(name: str) -> str:
     return "s1" if name.startswith("sentinel-1") else "aerial" if name.startswith("naip") else "s2"
 
 
-def verdicts(data, name: str, sensor: str, trust: Trust) -> list[Scene | RejectedScene | None]:
-    gate = Gate.of(Query(WORLD, None, sensor))
+def verdicts(data, name: str, sensor: str, trust: SourcePolicy) -> list[Scene | RejectedScene | None]:
+    gate = ItemFilter.of(Query(WORLD, None, sensor))
     path = str(data / "stac_items" / name)
     return [
-        gate.admit(Offer(offer.item, "https://catalogue.example.org/x", trust))
+        gate.check(RawItem(offer.item, "https://catalogue.example.org/x", trust))
         for offer in walk(path, trust, read_file)
     ]
 
@@ -87,7 +87,7 @@ def test_every_item_file_has_a_stated_outcome(data):
     assert there == set(SCENES) | set(LEFT_OUT) | NO_STAC
 
 
-@pytest.mark.parametrize("trust", [REMOTE, Trust(local=True)], ids=["remote", "local"])
+@pytest.mark.parametrize("trust", [REMOTE, SourcePolicy(local=True)], ids=["remote", "local"])
 @pytest.mark.parametrize("name", SCENES)
 def test_items_become_scenes(data, name, trust):
     expected = SCENES[name]
@@ -127,8 +127,8 @@ def test_what_is_no_stac_is_refused(data, name):
 @pytest.mark.parametrize("name", [name for name in LEFT_OUT if "data_item" in name])
 def test_data_api_scenes_become_scenes_when_planet_says_them(data, name):
     feature = json.loads((data / "stac_items" / name).read_text())
-    offer = Offer(stac_item(feature), "https://api.planet.com/data/v1", REMOTE, "planet/psscene")
-    scene = Gate.of(Query(WORLD, None, "planetscope")).admit(offer)
+    offer = RawItem(stac_item(feature), "https://api.planet.com/data/v1", REMOTE, "planet/psscene")
+    scene = ItemFilter.of(Query(WORLD, None, "planetscope")).check(offer)
     assert isinstance(scene, Scene)
     assert (scene.collection, scene.sensor, scene.platform) == ("planet/psscene", "planetscope", "1061")
     assert scene.time.isoformat().startswith(feature["properties"]["acquired"][:19])

@@ -15,14 +15,21 @@ from geoseg.core.request import Dates
 from geoseg.core.scene import RejectedScene, Scene
 from geoseg.errors import SearchFailedError, UnsafeHrefError
 from geoseg.sources.search import source_policy as gate
-from geoseg.sources.search.item_filter import Gate
-from geoseg.sources.search.query import Offer, Query
-from geoseg.sources.search.source_policy import Trust, carries_token, checked_href, is_public, leads_home, on_hosts
+from geoseg.sources.search.item_filter import ItemFilter
+from geoseg.sources.search.query import Query, RawItem
+from geoseg.sources.search.source_policy import (
+    SourcePolicy,
+    carries_token,
+    checked_href,
+    is_public,
+    leads_home,
+    on_hosts,
+)
 from geoseg.sources.search.web import BoundedIO
 from tests.support.stac_samples import with_href
 
-REMOTE = Trust(local=False, host="stac.example.org")
-LOCAL = Trust(local=True)
+REMOTE = SourcePolicy(local=False, host="stac.example.org")
+LOCAL = SourcePolicy(local=True)
 AT = "https://stac.example.org/collections/a/items/b"
 
 NEVER = [
@@ -115,7 +122,12 @@ def test_a_remote_catalogue_may_not_point_here(href):
         ("../files/a.tif", AT, REMOTE, "https://stac.example.org/collections/a/files/a.tif"),
         ("./a.tif", AT, REMOTE, "https://stac.example.org/collections/a/items/a.tif"),
         ("s3://bucket/key/a.tif", AT, REMOTE, "s3://bucket/key/a.tif"),
-        ("http://stac.lan/a.tif", "http://stac.lan/x", Trust(local=False, host="stac.lan"), "http://stac.lan/a.tif"),
+        (
+            "http://stac.lan/a.tif",
+            "http://stac.lan/x",
+            SourcePolicy(local=False, host="stac.lan"),
+            "http://stac.lan/a.tif",
+        ),
         ("/data/a b.tif", AT, LOCAL, "/data/a b.tif"),
         ("file:///data/a%20b.tif", AT, LOCAL, "/data/a b.tif"),
         ("../img/a.tif", "/cat/local-s1/item.json", LOCAL, "/cat/img/a.tif"),
@@ -231,8 +243,8 @@ def test_files_of_a_remote_catalogue_may_not_lead_home(names):
     scene = with_href("https://files.example.org/B03.tif")
     query = Query(Area.from_bbox((8.2, 11.2, 8.6, 11.6)), Dates.parse("2024-05-01/2024-05-08"), "s2")
     verdicts = [
-        Gate.of(query).admit(Offer(scene, "https://stac.example.org/a", trust))
-        for trust in (Trust(local=False, host="stac.example.org"), Trust(local=True))
+        ItemFilter.of(query).check(RawItem(scene, "https://stac.example.org/a", trust))
+        for trust in (SourcePolicy(local=False, host="stac.example.org"), SourcePolicy(local=True))
     ]
     assert isinstance(verdicts[0], RejectedScene)
     assert "files.example.org lead to this machine or to a network behind it" in verdicts[0].reason
@@ -242,4 +254,4 @@ def test_files_of_a_remote_catalogue_may_not_lead_home(names):
 def test_a_search_is_not_sent_home(names):
     names["inner.example.org"] = ["10.0.0.1"]
     with pytest.raises(SearchFailedError, match=r"sends the search on to inner\.example\.org"):
-        BoundedIO(Trust(local=False, host="stac.example.org"))._check("https://inner.example.org/search")
+        BoundedIO(SourcePolicy(local=False, host="stac.example.org"))._check("https://inner.example.org/search")
