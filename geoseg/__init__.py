@@ -3,8 +3,14 @@
 ::
 
     import geoseg
-    result = geoseg.map_flood(geoseg.Request.of(bbox="8.4,11.9,8.6,12.1", date="2018-09-21", sensor="s1"))
-    print(result.flood, result.shares)
+
+    request = geoseg.Request.of(
+        bbox="17.05,51.15,17.07,51.16", date="2024-09-18", sensor="s2", catalog="demo", model="mndwi"
+    )
+    result = geoseg.map_flood(request, "town")
+    print(result.flood, result.shares_pct)
+
+``catalog="demo"`` is the imagery that ``geoseg demo`` has made; without it the sensor's online catalogue is searched.
 
 Importing this module loads neither torch, xarray, dask nor rasterio: the names below load what they need when
 they are first touched.

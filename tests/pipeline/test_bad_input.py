@@ -52,8 +52,8 @@ def refused(geoseg, lagoon, tmp_path):
     ("status", "instead", "says"),
     [
         (2, {"bbox": "47.8,95.0,47.9,95.1"}, "swapped"),
-        (2, {"bbox": "9.03,47.83,9.00,47.85"}, "West 9.03 is beyond east 9.0"),
-        (2, {"bbox": "9.0,47.85,9.03,47.83"}, "South 47.85 is beyond north 47.83"),
+        (2, {"bbox": "9.03,47.83,9.00,47.85"}, "west 9.03 is beyond east 9"),
+        (2, {"bbox": "9.0,47.85,9.03,47.83"}, "south 47.85 is beyond north 47.83"),
         (2, {"bbox": "9.0,47.83,9.0,47.85"}, "has no extent"),
         (2, {"bbox": "190,47,191,48"}, "outside the world"),
         (2, {"bbox": "9,-95,191,48"}, "outside the world"),
@@ -67,7 +67,7 @@ def refused(geoseg, lagoon, tmp_path):
         (2, {"resolution": "-10"}, "--resolution"),
         (2, {"resolution": "nan"}, "--resolution"),
         (2, {"date": "01.05.2024"}, "YYYY-MM-DD"),
-        (2, {"date": "2024-02-30"}, "YYYY-MM-DD"),
+        (2, {"date": "2024-02-30"}, "does not exist"),
         (2, {"date": "2024-05-02/2024-05-01"}, "backwards"),
         (2, {"date": "2024-05-01/2024-05-02/2024-05-03"}, "FIRST/LAST"),
         (2, {"date": TOMORROW}, "future"),
@@ -138,7 +138,7 @@ def test_an_aoi_without_a_polygon(refused, tmp_path):
 def test_an_aoi_that_is_no_map(refused, tmp_path):
     (tmp_path / "place.geojson").write_text("here")
     assert "not a vector file" in refused(2, bbox=None, aoi=tmp_path / "place.geojson")
-    assert "There is no AOI file" in refused(2, bbox=None, aoi=tmp_path / "nowhere.gpkg")
+    assert "nowhere.gpkg to use as an AOI" in refused(2, bbox=None, aoi=tmp_path / "nowhere.gpkg")
 
 
 # -- scenes that are broken -----------------------------------------------------------------------------------------
