@@ -20,7 +20,8 @@ from geoseg.datasets.synthetic_dataset import EVENTS
 from geoseg.evaluation.held_out import file_stem
 from geoseg.evaluation.plan import read_evaluation
 from tests.support.command import answered, geoseg, refused
-from tests.support.made_regions import PLAIN, REGIONS, SMALL, TINY, scene, write, write_regions
+from tests.support.made_regions import PLAIN, REGIONS, SMALL, TINY, scene, write_regions
+from tests.support.rasters import write_chip
 
 PAPERS = sorted(path.name for path in (Path(__file__).parents[2] / "configs" / "papers").glob("*.yaml"))
 
@@ -93,7 +94,7 @@ def test_other_settings_or_labels_are_not_taken_for_those_that_were(words, loro,
     other = tmp_path / "chips"
     shutil.copytree(regions, other)
     _, mask = scene(0)
-    write(other / "masks" / "Kano" / "Kano_0.tif", 1 - np.abs(mask)[None])
+    write_chip(other / "masks" / "Kano" / "Kano_0.tif", 1 - np.abs(mask)[None])
     assert "done with other data" in refused(*(other if each == regions else each for each in words), "--out", out)
     answered(*words, "--set", "lr=0.02", "--out", out, "--overwrite", "--no-figures")
 
@@ -247,8 +248,8 @@ def write_floodplanet(folder: Path) -> Path:
             image, mask = scene(number, 32)
             reflectance = np.repeat((image[:1] + 25) / 100, 4, axis=0).astype(np.float32)
             name = f"FP_{region}_X_{split}{number}.tif"
-            write(folder / split / "image" / name, np.nan_to_num(reflectance), number)
-            write(folder / split / "mask" / name, np.maximum(mask, 0).astype(np.uint8)[None], number, nodata=255)
+            write_chip(folder / split / "image" / name, np.nan_to_num(reflectance), number)
+            write_chip(folder / split / "mask" / name, np.maximum(mask, 0).astype(np.uint8)[None], number, nodata=255)
     return folder
 
 
@@ -273,8 +274,8 @@ def test_the_building_papers_configuration_runs_as_it_is_but_smaller(tmp_path):
         image, mask = scene(number, 64)
         picture = np.repeat(np.nan_to_num((image[:1] + 30) * 8, nan=90), 3, axis=0).astype(np.uint8)
         name = f"2267893{number}_15.tif"
-        write(data / split / "sat" / name, picture, nodata=0)
-        write(data / split / "map" / name, (mask[None] == 1).astype(np.uint8) * 255, nodata=7)
+        write_chip(data / split / "sat" / name, picture, nodata=0)
+        write_chip(data / split / "map" / name, (mask[None] == 1).astype(np.uint8) * 255, nodata=7)
     words = ("evaluate", "split", "--config", "papers/massachusetts", "--data", data, "--model")
     small = ("unetplusplus-efficientnet-b0", "--steps", "1", "--set", "chip_px=32", "--set", "batch_size=2")
     answer = answered(*words, *small, "--out", tmp_path / "out", "--device", "cpu", "--no-figures")

@@ -28,7 +28,8 @@ from geoseg.evaluation.records import read_fold
 from geoseg.models.create import resolve_model
 from geoseg.training.recipe import Recipe
 from tests.support.command import answered, refused
-from tests.support.made_regions import PLAIN, TINY, scene, write, write_regions
+from tests.support.made_regions import PLAIN, TINY, scene, write_regions
+from tests.support.rasters import write_chip
 
 
 @given(st.sets(st.text(st.sampled_from("ab-./ _é北\udcff")), min_size=2))
@@ -48,8 +49,8 @@ def write_named(folder: Path, *names: tuple[str, str]) -> Path:
     """Chips by region and file name."""
     for number, (region, name) in enumerate(names):
         image, mask = scene(number)
-        write(folder / "images" / region / f"{name}.tif", image, number)
-        write(folder / "masks" / region / f"{name}.tif", mask[None], number)
+        write_chip(folder / "images" / region / f"{name}.tif", image, number)
+        write_chip(folder / "masks" / region / f"{name}.tif", mask[None], number)
     return folder
 
 
@@ -139,8 +140,8 @@ def broken(loro, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("others", ["", "otsu"])
 def test_a_model_that_gives_no_number_is_told_apart_from_an_image_that_shows_nothing(others, broken, tmp_path):
     data = write_regions(tmp_path / "chips", {"Kano": 1, "Sahara": 1}, dry=["Sahara"])
-    write(data / "images" / "Hidden" / "Hidden_0.tif", np.full((2, 40, 40), np.nan, np.float32), 9)
-    write(data / "masks" / "Hidden" / "Hidden_0.tif", scene(7)[1][None], 9)
+    write_chip(data / "images" / "Hidden" / "Hidden_0.tif", np.full((2, 40, 40), np.nan, np.float32), 9)
+    write_chip(data / "masks" / "Hidden" / "Hidden_0.tif", scene(7)[1][None], 9)
     words = ("evaluate", "loro", "--data", data, *PLAIN, "--no-train", "--no-figures", "--device", "cpu")
     models = f"{broken},{others}".removesuffix(",")
     notes = answered(*words, "--model", models, "--out", tmp_path / "out")["notes"]

@@ -32,7 +32,8 @@ from geoseg.readers import Cube
 from geoseg.sources.search import find_scenes
 from geoseg.water.codes import mask_codes
 from tests.support.command import geoseg
-from tests.support.made_regions import scene, write
+from tests.support.made_regions import scene
+from tests.support.rasters import write_chip
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def seen(tmp_path_factory) -> tuple[Cube, Pair]:
     folder = tmp_path_factory.mktemp("scene")
     image, label = scene(3, side=170)
     image, label = image[:, :, :150], label[:, :150]
-    file = write(folder / "lake.tif", image)
+    file = write_chip(folder / "lake.tif", image)
     options = ("--sensor", "s1", "--units", "db", "--bands", "vv,vh", "--date", "2018-09-21")
     status, _, err = geoseg("catalog", "add", file, *options, "-o", folder / "catalogue", "-q")
     assert status == 0, err

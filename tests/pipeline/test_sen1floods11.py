@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import requests
 
 from tests.support.made_scenes import codes, looked_up
+from tests.support.stac_server import stac_server
 
 DATE = ("--date", "2018-09-21", "--sensor", "s1")
 NIGERIA, PARAGUAY = "Nigeria_812045", "Paraguay_34417"
@@ -101,25 +97,8 @@ def test_shares_add_up_and_mask_follows_probability(maps):
 @pytest.fixture(scope="module")
 def api(sen1floods11):
     """``rustac serve`` over the catalogue's own list of items."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(sys.executable).with_name("rustac")
-    words = ("serve", "--addr", f"127.0.0.1:{port}", "--create-collections", str(sen1floods11 / "items.json"))
-    server = subprocess.Popen([str(program), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(200):
-            assert server.poll() is None, "rustac serve did not start"
-            try:
-                requests.get(url, timeout=1)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.05)
+    with stac_server(sen1floods11 / "items.json") as url:
         yield url
-    finally:
-        server.kill()
-        server.wait()
 
 
 def test_an_api_lists_the_scenes_that_the_folder_does(api, sen1floods11, items, geoseg):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+
+from tests.support.stac_server import stac_server
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -83,27 +81,5 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def rustac() -> Iterator[Callable[[Path], str]]:
     """Serve a list of items with a real STAC API server on loopback; gives its address."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def serve(items: Path) -> str:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        program = Path(sys.executable).with_name("rustac")
-        command = [str(program), "serve", "--addr", f"127.0.0.1:{port}", "--create-collections", str(items)]
-        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(200):
-            assert running[-1].poll() is None, "rustac serve did not start"
-            try:
-                requests.get(url, timeout=1)
-            except requests.ConnectionError:
-                time.sleep(0.05)
-            else:
-                return url
-        raise AssertionError("rustac serve did not answer")
-
-    yield serve
-    for process in running:
-        process.kill()
-        process.wait()
+    with ExitStack() as running:
+        yield lambda items: running.enter_context(stac_server(items))

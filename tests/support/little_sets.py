@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
-import rasterio
 import torch
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
 from safetensors.torch import load_file
 
 from geoseg.catalog.cards import WEIGHTS
 from geoseg.catalog.target import WATER
-from geoseg.core.progress import Report, silent
-from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
-from geoseg.training import finetune as training
-from geoseg.training.plan import TrainingPlan
+from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.training.recipe import Recipe
+from tests.support.rasters import write_chip
 
 WATER_DB, LAND_DB = -20.0, -9.0
 
@@ -83,30 +78,6 @@ def write_folder(folder: Path, count: int = 4, side: int = 32, splits: tuple[str
     for index in range(count):
         image, mask = scene(index, side)
         below = folder / splits[index % len(splits)]
-        _write(below / "images" / f"p{index}.tif", image)
-        _write(below / "masks" / f"p{index}.tif", mask[None])
+        write_chip(below / "images" / f"p{index}.tif", image)
+        write_chip(below / "masks" / f"p{index}.tif", mask[None])
     return folder
-
-
-def _write(path: Path, pixels: NDArray[np.generic]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nodata = np.nan if pixels.dtype == np.float32 else UNLABELLED
-    count, height, width = pixels.shape
-    place = {"crs": "EPSG:32632", "transform": from_origin(500_000, 5_300_000, 10, 10)}
-    size = {"count": count, "height": height, "width": width}
-    with rasterio.open(path, "w", driver="GTiff", dtype=pixels.dtype, nodata=nodata, **size, **place) as file:
-        file.write(pixels)
-
-
-def finetune(
-    data: LabelledSet, recipe: Recipe, out: Path, *, report: Report = silent, **settings: Any
-) -> training.FinetuneResult:
-    """``geoseg.training.finetune.finetune`` with its settings as keywords."""
-    return training.finetune(data, recipe, out, training.RunSettings(**settings), report)
-
-
-def run_plan(
-    plan: TrainingPlan, over: dict[str, Any], out: Path, *, report: Report = silent, **settings: Any
-) -> training.FinetuneResult:
-    """``geoseg.training.finetune.run_plan`` with its settings as keywords."""
-    return training.run_plan(plan, over, out, training.RunSettings(**settings), report)

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import rasterio
-from rasterio.transform import from_origin
 
 from geoseg.evaluation.records import ChipRecord
+from tests.support.rasters import write_chip
 
 PLAIN = ("--sensor", "s1", "--bands", "vv,vh", "--unit", "dB")
 SMALL = ("--set", "options.base=2", "--set", "round_steps=2", "--set", "batch_size=2", "--device", "cpu")
@@ -39,22 +38,9 @@ def write_regions(
         for index in range(count):
             image, mask = scene(100 * number + index, side, wet=region not in dry)
             name = f"{region}_{index}.tif"
-            write(below / "images" / region / name, image, number, index)
-            write(below / "masks" / region / name, mask[None], number, index)
+            write_chip(below / "images" / region / name, image, number, index)
+            write_chip(below / "masks" / region / name, mask[None], number, index)
     return folder
-
-
-def write(path: Path, pixels: np.ndarray, east: int = 0, north: int = 0, nodata: float | None = None) -> Path:
-    """A GeoTIFF somewhere of its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if nodata is None:
-        nodata = np.nan if pixels.dtype == np.float32 else -1
-    count, height, width = pixels.shape
-    place = {"crs": "EPSG:32632", "transform": from_origin(500_000 + 5000 * east, 5_300_000 + 5000 * north, 10, 10)}
-    size = {"count": count, "height": height, "width": width, "nodata": nodata}
-    with rasterio.open(path, "w", driver="GTiff", dtype=pixels.dtype, **size, **place) as file:
-        file.write(pixels)
-    return path
 
 
 def chip(identity: str, matrix: Sequence[Sequence[int]], region: str = "a", split: str = "") -> ChipRecord:

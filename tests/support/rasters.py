@@ -10,6 +10,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from rasterio.transform import from_origin
 
 UTM = "EPSG:32633"
 ORIGIN = (400_000.0, 5_000_000.0)
@@ -37,4 +38,17 @@ def write(path: Path, values: np.ndarray, where: GeoBox, nodata: float | None = 
         **options,
     ) as file:
         file.write(bands)
+    return path
+
+
+def write_chip(path: Path, pixels: np.ndarray, east: int = 0, north: int = 0, nodata: float | None = None) -> Path:
+    """Write (band, y, x) as a GeoTIFF at 10 m in UTM 32, ``east`` and ``north`` in steps of 5 km."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if nodata is None:
+        nodata = np.nan if pixels.dtype == np.float32 else -1
+    count, height, width = pixels.shape
+    place = {"crs": "EPSG:32632", "transform": from_origin(500_000 + 5000 * east, 5_300_000 + 5000 * north, 10, 10)}
+    size = {"count": count, "height": height, "width": width, "nodata": nodata}
+    with rasterio.open(path, "w", driver="GTiff", dtype=pixels.dtype, **size, **place) as file:
+        file.write(pixels)
     return path
