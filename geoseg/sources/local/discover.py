@@ -11,7 +11,7 @@ from geoseg.errors import NotIngestibleError
 from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.plain import group_plain
 from geoseg.sources.local.planetscope import group_planet, is_planet, stray
-from geoseg.sources.local.product import Options, Product
+from geoseg.sources.local.product import LocalProduct, Options
 from geoseg.sources.local.raster import look_at
 from geoseg.sources.local.sentinel2 import group_sentinel2
 
@@ -19,14 +19,14 @@ RASTERS = {".tif", ".tiff", ".jp2"}
 PICTURES = {".png", ".jpg", ".jpeg"}
 
 
-class Source(Protocol):
+class ProductFiles(Protocol):
     """Files that are one acquisition."""
 
     @property
     def path(self) -> Path:
         """What a person knows it by."""
 
-    def product(self, options: Options) -> Product:
+    def product(self, options: Options) -> LocalProduct:
         """Decide what the files hold, or refuse them."""
 
 
@@ -37,7 +37,7 @@ class Unusable:
     path: Path
     reason: str
 
-    def product(self, options: Options) -> Product:
+    def product(self, options: Options) -> LocalProduct:
         """Refuse.
 
         Raises:
@@ -46,7 +46,7 @@ class Unusable:
         raise NotIngestibleError(self.reason)
 
 
-def discover(paths: Sequence[Path], sensor: str) -> list[Source]:
+def discover(paths: Sequence[Path], sensor: str) -> list[ProductFiles]:
     """Every acquisition at ``paths`` (files, and folders with all below them), in the order of their names.
 
     Args:
@@ -61,7 +61,7 @@ def discover(paths: Sequence[Path], sensor: str) -> list[Source]:
             unusable.append(found)
         else:
             files |= dict.fromkeys(found)
-    sources: list[Source] = [*unusable, *_grouped(list(files), sensor)]
+    sources: list[ProductFiles] = [*unusable, *_grouped(list(files), sensor)]
     return sorted(sources, key=lambda source: str(source.path))
 
 
@@ -93,7 +93,7 @@ def _no_place(picture: Path) -> str:
     return ""
 
 
-def _grouped(files: list[Path], sensor: str) -> list[Source]:
+def _grouped(files: list[Path], sensor: str) -> list[ProductFiles]:
     products = layout(sensor).products
     if products == "sentinel-2":
         scenes, rest = group_sentinel2(files)

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import NotIngestibleError
 from geoseg.sources.local.footprint import footprint
-from geoseg.sources.local.product import BandOfFile, FileOfProduct, Product
+from geoseg.sources.local.product import BandOfFile, FileOfProduct, LocalProduct
 from geoseg.sources.local.raster import RasterFile
 from geoseg.sources.local.valid_fraction import NOTHING, observed_pct
 from geoseg.sources.search.scene_facts import LEVELS
@@ -41,7 +41,7 @@ def collection_id(sensor: str) -> str:
     return f"local-{sensor}"
 
 
-def item_of(product: Product) -> Item:
+def item_of(product: LocalProduct) -> Item:
     """The item of a product.
 
     Raises:

@@ -15,7 +15,7 @@ from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import NotIngestibleError, RadiometryUnknownError, ReadError
 from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.naming import ALPHA, acquired, band_names, canonical, is_left_out, item_id, time_in_name
-from geoseg.sources.local.product import BandOfFile, Conversion, FileOfProduct, Options, Product, Units
+from geoseg.sources.local.product import BandOfFile, FileOfProduct, LinearConversion, LocalProduct, Options, Units
 from geoseg.sources.local.radiometry import check_pixels, decide
 from geoseg.sources.local.raster import RasterFile, look_at, sample
 from geoseg.sources.local.validity import nodata_of
@@ -49,7 +49,7 @@ class PlainFiles:
         """What a person knows it by."""
         return self.paths[0]
 
-    def product(self, options: Options) -> Product:
+    def product(self, options: Options) -> LocalProduct:
         """Decide what the files hold.
 
         Raises:
@@ -77,7 +77,7 @@ class PlainFiles:
             notes += (
                 "top of the atmosphere, not surface reflectance: `geoseg map` takes an index for it, not a network",
             )
-        return Product(
+        return LocalProduct(
             item_id(self.id),
             options.sensor,
             time,
@@ -121,7 +121,7 @@ def data_file(
     raster: RasterFile,
     names: tuple[str, ...],
     nodata: tuple[float | None, ...],
-    conversions: tuple[Conversion, ...],
+    conversions: tuple[LinearConversion, ...],
 ) -> FileOfProduct:
     """A file of measured bands; an alpha band among them keeps its place and gets no conversion."""
     bands = tuple(

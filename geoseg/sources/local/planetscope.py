@@ -13,7 +13,7 @@ from geoseg.errors import BadDateError, NotIngestibleError, RadiometryUnknownErr
 from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.naming import acquired, band_names, instant, item_id
 from geoseg.sources.local.plain import data_file, mask_file
-from geoseg.sources.local.product import Conversion, FileOfProduct, Options, Product
+from geoseg.sources.local.product import FileOfProduct, LinearConversion, LocalProduct, Options
 from geoseg.sources.local.radiometry import check_pixels
 from geoseg.sources.local.raster import RasterFile, look_at, sample
 from geoseg.sources.local.safe_xml import elements_of, read_xml, text_of
@@ -47,7 +47,7 @@ class PlanetScene:
         """What a person knows it by."""
         return self.image
 
-    def product(self, options: Options) -> Product:
+    def product(self, options: Options) -> LocalProduct:
         """Decide what the scene holds.
 
         Raises:
@@ -71,7 +71,7 @@ class PlanetScene:
             notes += ("no UDM or UDM2 beside it: clouds are not hidden",)
         if self.passed_over:
             notes += (f"not used: {', '.join(path.name for path in self.passed_over)}",)
-        return Product(
+        return LocalProduct(
             item_id(self.scene),
             options.sensor,
             time,
@@ -93,10 +93,10 @@ class PlanetScene:
 
     def _conversions(
         self, raster: RasterFile, xml: _Xml | None, sidecar: Sidecar | None, quantum: float
-    ) -> tuple[str, tuple[Conversion, ...]]:
+    ) -> tuple[str, tuple[LinearConversion, ...]]:
         rest = _rest(self.image)
         if "_sr" in rest or "toar" in rest:
-            return ("SR" if "_sr" in rest else "TOA"), (Conversion(quantum, 0.0, "reflectance"),) * raster.count
+            return ("SR" if "_sr" in rest else "TOA"), (LinearConversion(quantum, 0.0, "reflectance"),) * raster.count
         scales = (xml.coefficients if xml else None) or (sidecar.scales_of(self.image.name) if sidecar else None)
         if not scales:
             raise RadiometryUnknownError(
@@ -109,7 +109,7 @@ class PlanetScene:
                 f"{self.image} has {raster.count} bands and its metadata {len(scales)} reflectance "
                 "coefficients: they do not belong together. Fetch the order again."
             )
-        return "TOA", tuple(Conversion(scale, 0.0, "reflectance") for scale in scales)
+        return "TOA", tuple(LinearConversion(scale, 0.0, "reflectance") for scale in scales)
 
     def _time_in_name(self) -> datetime | None:
         match = NAME.match(self.image.stem)

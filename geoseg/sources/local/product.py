@@ -35,7 +35,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversion:
+class LinearConversion:
     """Digital numbers to ``unit``: value = DN * scale + offset."""
 
     scale: float = 1.0
@@ -57,7 +57,7 @@ class BandOfFile:
     name: str
     dtype: str
     nodata: float | None = None
-    conversion: Conversion | None = None
+    conversion: LinearConversion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class FileOfProduct:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class LocalProduct:
     """One acquisition, ready to become an item.
 
     Attributes:

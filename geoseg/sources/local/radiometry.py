@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import BadOptionError, RadiometryUnknownError
 from geoseg.sources.local.layouts import layout
-from geoseg.sources.local.product import Conversion, Options, Units
+from geoseg.sources.local.product import LinearConversion, Options, Units
 from geoseg.sources.local.raster import RasterFile
 
 DECIDABLE: dict[str, tuple[Units, ...]] = {
@@ -44,7 +44,7 @@ def check_units(options: Options) -> None:
         )
 
 
-def decide(raster: RasterFile, options: Options) -> tuple[Units, Conversion]:
+def decide(raster: RasterFile, options: Options) -> tuple[Units, LinearConversion]:
     """What the numbers of a plain file are: one with no product metadata beside it.
 
     Raises:
@@ -58,7 +58,7 @@ def decide(raster: RasterFile, options: Options) -> tuple[Units, Conversion]:
     return _reflectance(raster, options)
 
 
-def _backscatter(raster: RasterFile, options: Options) -> tuple[Units, Conversion]:
+def _backscatter(raster: RasterFile, options: Options) -> tuple[Units, LinearConversion]:
     if raster.integer and not raster.rescaled:
         raise RadiometryUnknownError(
             f"{raster.path} holds integers ({raster.dtypes[0]}) without a scale: amplitudes or labels, "
@@ -73,17 +73,17 @@ def _backscatter(raster: RasterFile, options: Options) -> tuple[Units, Conversio
     return options.units, _own_scale(raster, "dB" if options.units == "db" else "linear")
 
 
-def _eight_bit(raster: RasterFile) -> tuple[Units, Conversion]:
+def _eight_bit(raster: RasterFile) -> tuple[Units, LinearConversion]:
     if set(raster.dtypes) != {"uint8"}:
         raise RadiometryUnknownError(
             f"{raster.path} holds {raster.dtypes[0]}, and --sensor aerial is 8-bit imagery. Convert it "
             "with `gdal_translate -ot Byte -scale LOW HIGH 0 255`, with the same LOW and HIGH for every "
             "file."
         )
-    return "uint8", Conversion(1 / 255, 0.0, "unitless")
+    return "uint8", LinearConversion(1 / 255, 0.0, "unitless")
 
 
-def _reflectance(raster: RasterFile, options: Options) -> tuple[Units, Conversion]:
+def _reflectance(raster: RasterFile, options: Options) -> tuple[Units, LinearConversion]:
     if set(raster.dtypes) == {"uint8"}:
         raise RadiometryUnknownError(
             f"{raster.path} is an 8-bit picture, not reflectance. Take the analytic product, or add it "
@@ -92,7 +92,9 @@ def _reflectance(raster: RasterFile, options: Options) -> tuple[Units, Conversio
     quantum = layout(options.sensor).quantum or 1.0
     if options.units == "reflectance":
         stored = raster.integer and not raster.rescaled
-        return "reflectance", Conversion(quantum, 0.0, "reflectance") if stored else _own_scale(raster, "reflectance")
+        return "reflectance", LinearConversion(quantum, 0.0, "reflectance") if stored else _own_scale(
+            raster, "reflectance"
+        )
     if options.s2_offset is not None:
         return "dn", sentinel2_conversion(options.s2_offset, quantum)
     if sensor_record(options.sensor).baseline_offset is not None:
@@ -108,12 +110,12 @@ def _reflectance(raster: RasterFile, options: Options) -> tuple[Units, Conversio
     )
 
 
-def sentinel2_conversion(offset: int, quantum: float) -> Conversion:
+def sentinel2_conversion(offset: int, quantum: float) -> LinearConversion:
     """Sentinel-2 reflectance = (DN + offset) * quantum (ESA, product specification document, level 2A)."""
-    return Conversion(quantum, round(offset * quantum, 12), "reflectance")
+    return LinearConversion(quantum, round(offset * quantum, 12), "reflectance")
 
 
-def _own_scale(raster: RasterFile, unit: str) -> Conversion:
+def _own_scale(raster: RasterFile, unit: str) -> LinearConversion:
     """What the file itself declares; one scale and offset for all its bands.
 
     Raises:
@@ -124,7 +126,7 @@ def _own_scale(raster: RasterFile, unit: str) -> Conversion:
             f"{raster.path} declares other scales and offsets for other bands ({raster.scales[:4]}...). "
             "Write it with `gdal_translate -unscale` first."
         )
-    return Conversion(raster.scales[0], raster.offsets[0], unit)
+    return LinearConversion(raster.scales[0], raster.offsets[0], unit)
 
 
 def check_pixels(
@@ -132,7 +134,7 @@ def check_pixels(
     pixels: NDArray[np.float64],
     sensor: str,
     units: Units,
-    conversions: tuple[Conversion | None, ...],
+    conversions: tuple[LinearConversion | None, ...],
 ) -> None:
     """Refuse a file whose pixels contradict what was declared.
 

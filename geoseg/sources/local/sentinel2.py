@@ -14,7 +14,7 @@ from geoseg.errors import NotIngestibleError, RadiometryUnknownError
 from geoseg.sources.local.layouts import layout
 from geoseg.sources.local.naming import acquired, band_names, canonical, instant, item_id
 from geoseg.sources.local.plain import data_file
-from geoseg.sources.local.product import BandOfFile, Conversion, FileOfProduct, Options, Product
+from geoseg.sources.local.product import BandOfFile, FileOfProduct, LinearConversion, LocalProduct, Options
 from geoseg.sources.local.radiometry import check_pixels, sentinel2_conversion
 from geoseg.sources.local.raster import look_at, sample
 from geoseg.sources.local.safe_xml import read_xml, text_of, texts_of
@@ -53,7 +53,7 @@ class Sentinel2Scene:
         """What a person knows it by."""
         return self.folder / self.prefix if self.prefix and self.folder.suffix != ".SAFE" else self.folder
 
-    def product(self, options: Options) -> Product:
+    def product(self, options: Options) -> LocalProduct:
         """Decide what the scene holds.
 
         Raises:
@@ -77,7 +77,7 @@ class Sentinel2Scene:
             notes += (
                 "top of the atmosphere, not surface reflectance: `geoseg map` takes an index for it, not a network",
             )
-        return Product(
+        return LocalProduct(
             item_id(facts.id or self.prefix or self.folder.stem),
             options.sensor,
             time,
@@ -221,7 +221,7 @@ def _facts_of_name(*names: str) -> _Facts:
 # -- decisions ------------------------------------------------------------------------------------------------------
 
 
-def _conversion(path: Path, facts: _Facts, options: Options) -> tuple[Conversion, tuple[str, ...]]:
+def _conversion(path: Path, facts: _Facts, options: Options) -> tuple[LinearConversion, tuple[str, ...]]:
     """Reflectance of the scene's numbers. What the person says counts before metadata, which are known to err here.
 
     Raises:
@@ -270,7 +270,7 @@ def _checked_level(path: Path, stated: str, bands: set[str], options: Options) -
     return level
 
 
-def _band(band: str, path: Path, sensor: str, conversion: Conversion) -> tuple[FileOfProduct, tuple[str, ...]]:
+def _band(band: str, path: Path, sensor: str, conversion: LinearConversion) -> tuple[FileOfProduct, tuple[str, ...]]:
     raster = look_at(path)
     name = canonical(band, sensor)
     if raster.count != 1 or name is None:

@@ -36,7 +36,7 @@ def test_the_table_names_scenes_and_what_is_left_out(catalogue):
     lines = result.stdout.splitlines()
     assert lines[1].split() == ["2024-05-03", "10:00:00", "good", "12", "100", "sentinel-2a", "local/s2"]
     assert lines[2].split() == ["2024-05-04", "10:00:00", "plain", "-", "50", "-", "local/s2"]
-    assert "Left out (1):" in result.stdout
+    assert "Rejected (1):" in result.stdout
     assert "bad: The href '/vsicurl/https://a.org/b.tif' is a path inside GDAL" in result.stdout
 
 
