@@ -18,7 +18,7 @@ def box_of(item):
 
 def notes_of(said):
     record = json.loads(Path(said.record["run"]).read_text(encoding="utf-8"))
-    assert record["notes"] == said.record["notes"]
+    assert [*record["notes"], *record["limits"]] == said.record["notes"]
     return record["notes"]
 
 
