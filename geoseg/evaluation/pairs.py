@@ -8,11 +8,11 @@ from dataclasses import replace
 from geoseg.evaluation.compare import compare
 from geoseg.evaluation.counts import Confusion
 from geoseg.evaluation.records import own_id
-from geoseg.evaluation.rows import Block, PairRow, Units
+from geoseg.evaluation.rows import PairRow, ScoreBlock, Units
 from geoseg.evaluation.scores import score_functions
 
 
-def pairs_of(blocks: Sequence[Block], headline: str, seed: int) -> Iterable[PairRow]:
+def pairs_of(blocks: Sequence[ScoreBlock], headline: str, seed: int) -> Iterable[PairRow]:
     """Every two contenders that were judged on the same images, after as many shots where those are varied."""
     for number, first in enumerate(blocks):
         for second in blocks[number + 1 :]:
@@ -20,7 +20,7 @@ def pairs_of(blocks: Sequence[Block], headline: str, seed: int) -> Iterable[Pair
                 yield from _pair(first, second, headline, seed)
 
 
-def _pair(first: Block, second: Block, headline: str, seed: int) -> Iterable[PairRow]:
+def _pair(first: ScoreBlock, second: ScoreBlock, headline: str, seed: int) -> Iterable[PairRow]:
     """Two contenders by every unit of which there are several, where neither's bundle had learned from any image."""
     left_out = _taught(first, second)
     first, second = _without(first, left_out), _without(second, left_out)
@@ -37,7 +37,7 @@ def _pair(first: Block, second: Block, headline: str, seed: int) -> Iterable[Pai
             yield PairRow(first.label, second.label, first.name, units, headline, found, left_out)
 
 
-def untested(blocks: Sequence[Block]) -> Iterable[str]:
+def untested(blocks: Sequence[ScoreBlock]) -> Iterable[str]:
     """A note of every two that are not tested because one or the other had learned from all there is."""
     found = [
         f"{first.label} and {second.label}"
@@ -51,16 +51,16 @@ def untested(blocks: Sequence[Block]) -> Iterable[str]:
         yield f"Not tested against each other, since one of them had learned from every region or draw: {pairs}."
 
 
-def _taught(first: Block, second: Block) -> tuple[str, ...]:
+def _taught(first: ScoreBlock, second: ScoreBlock) -> tuple[str, ...]:
     taught = {*first.learned_from, *second.learned_from}
     return tuple(name for name in dict.fromkeys((*first.groups, *second.groups)) if name in taught)
 
 
-def _without(block: Block, names: Sequence[str]) -> Block:
+def _without(block: ScoreBlock, names: Sequence[str]) -> ScoreBlock:
     return replace(block, groups={name: chips for name, chips in block.groups.items() if name not in names})
 
 
-def units_of(block: Block, units: Units) -> dict[str, Confusion]:
+def units_of(block: ScoreBlock, units: Units) -> dict[str, Confusion]:
     """Counts by unit; an image that was judged in several draws is one unit, with the counts of all."""
     parts: dict[str, list[Confusion]] = {}
     for group, chips in block.groups.items():

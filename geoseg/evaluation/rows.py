@@ -21,7 +21,7 @@ Units = Literal["region", "draw", "chip"]
 
 
 @dataclass(frozen=True)
-class Block:
+class ScoreBlock:
     """Rows that are averaged together.
 
     Attributes:
@@ -61,7 +61,7 @@ class Row:
     Attributes:
         label: Of the contender.
         sensor: That took the data.
-        block: See :class:`Block`.
+        block: See :class:`ScoreBlock`.
         name: Of the group; "" for the others.
         kind: ``group``; ``mean`` and ``std`` over the block's groups, each counting the same; ``all`` pixels pooled;
             the same with ``_unseen`` over groups that nobody's bundle had learned from.
@@ -72,7 +72,7 @@ class Row:
         scores: By name; NaN where undefined.
         units: Groups that define each score: of ``mean`` and ``std`` rows.
         intervals: Bootstrap interval of each pooled score: of ``all`` rows.
-        shots: See :class:`Block`.
+        shots: See :class:`ScoreBlock`.
         learned_from: Images of the row that the contender's bundle had learned from.
     """
 
@@ -136,7 +136,7 @@ class PairRow:
     Attributes:
         first: Label.
         second: Label.
-        block: See :class:`Block`.
+        block: See :class:`ScoreBlock`.
         units: ``region``, ``chip``, or ``draw`` of a few-shot curve; regions and chips count all draws together.
         score: That they are compared by.
         found: Differences and tests.
@@ -169,7 +169,7 @@ class Table:
 
     protocol: Protocol
     headline: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[ScoreBlock, ...]
     rows: tuple[Row, ...]
     costs: tuple[CostRow, ...]
     pairs: tuple[PairRow, ...]

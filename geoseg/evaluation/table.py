@@ -22,7 +22,7 @@ from geoseg.evaluation.counts import Confusion, stacked
 from geoseg.evaluation.pairs import pairs_of, units_of, untested
 from geoseg.evaluation.plan import Protocol
 from geoseg.evaluation.records import ChipRecord, FoldRecord
-from geoseg.evaluation.rows import Block, CostRow, Row, RowKind, Table
+from geoseg.evaluation.rows import CostRow, Row, RowKind, ScoreBlock, Table
 from geoseg.evaluation.scores import UnitMean, score_functions
 from geoseg.evaluation.unseen import warning_of, with_unseen
 from geoseg.evaluation.uscore import SIDE_PX, Effort, u_scores
@@ -91,7 +91,7 @@ def _defined(
     return np.where(present[..., own[0]], values, np.nan) if own else values
 
 
-def _blocks(protocol: Protocol, folds: Sequence[FoldRecord]) -> Iterable[Block]:
+def _blocks(protocol: Protocol, folds: Sequence[FoldRecord]) -> Iterable[ScoreBlock]:
     labels = dict.fromkeys(fold.label for fold in folds)
     for label in labels:
         own = [fold for fold in folds if fold.label == label]
@@ -116,11 +116,13 @@ def _blocks(protocol: Protocol, folds: Sequence[FoldRecord]) -> Iterable[Block]:
                 yield _block(own, f"{shots} shots", groups, shots=shots)
 
 
-def _block(folds: Sequence[FoldRecord], name: str, groups: Mapping[str, Sequence[ChipRecord]], shots: int = 0) -> Block:
+def _block(
+    folds: Sequence[FoldRecord], name: str, groups: Mapping[str, Sequence[ChipRecord]], shots: int = 0
+) -> ScoreBlock:
     fold = folds[0]
     known = {identity for each in folds for identity in each.learned_from}
     counts = {key: sum(chip.id in known for chip in chips) for key, chips in groups.items()}
-    return Block(
+    return ScoreBlock(
         fold.label,
         fold.sensor,
         fold.data,
@@ -133,7 +135,7 @@ def _block(folds: Sequence[FoldRecord], name: str, groups: Mapping[str, Sequence
     )
 
 
-def _rows(block: Block, protocol: Protocol, seed: int) -> Iterable[Row]:
+def _rows(block: ScoreBlock, protocol: Protocol, seed: int) -> Iterable[Row]:
     groups = [_row(block, name, "group", (name,), _scores_of(block, (name,))) for name in block.groups]
     yield from groups
     if len(groups) > 1:
@@ -146,11 +148,11 @@ def _rows(block: Block, protocol: Protocol, seed: int) -> Iterable[Row]:
             yield _pooled(block, block.unseen, "all_unseen", protocol, seed)
 
 
-def _scores_of(block: Block, names: Sequence[str]) -> dict[str, float]:
+def _scores_of(block: ScoreBlock, names: Sequence[str]) -> dict[str, float]:
     return scores_of([chip for name in names for chip in block.groups[name]], block.classes)
 
 
-def _spread(block: Block, groups: Sequence[Row], mean: RowKind, std: RowKind) -> Iterable[Row]:
+def _spread(block: ScoreBlock, groups: Sequence[Row], mean: RowKind, std: RowKind) -> Iterable[Row]:
     """Mean over groups and their spread, each group counting the same."""
     found = {name: UnitMean.of(np.array([row.scores[name] for row in groups])) for name in groups[0].scores}
     units = {name: each.units for name, each in found.items()}
@@ -159,14 +161,14 @@ def _spread(block: Block, groups: Sequence[Row], mean: RowKind, std: RowKind) ->
     yield _row(block, "", std, names, {name: each.std for name, each in found.items()}, units=units)
 
 
-def _pooled(block: Block, names: Sequence[str], kind: RowKind, protocol: Protocol, seed: int) -> Row:
+def _pooled(block: ScoreBlock, names: Sequence[str], kind: RowKind, protocol: Protocol, seed: int) -> Row:
     """All pixels of some groups. Intervals are drawn over regions where those were held out, else over chips."""
     intervals = _intervals(block, names, by_region=protocol == "loro", seed=seed)
     return _row(block, "", kind, names, _scores_of(block, names), intervals=intervals)
 
 
 def _row(
-    block: Block,
+    block: ScoreBlock,
     name: str,
     kind: RowKind,
     groups: Sequence[str],
@@ -195,7 +197,7 @@ def _row(
     )
 
 
-def _intervals(block: Block, names: Sequence[str], *, by_region: bool, seed: int) -> dict[str, Interval]:
+def _intervals(block: ScoreBlock, names: Sequence[str], *, by_region: bool, seed: int) -> dict[str, Interval]:
     """Over regions where those were held out, for only they speak of new ones; else over chips."""
     groups = [block.groups[name] for name in names]
     parts = groups if by_region else [(chip,) for group in groups for chip in group]
@@ -256,7 +258,7 @@ def _where(names: Sequence[str]) -> str:
     return f"{len(names)} folds" if len(names) > 3 else ", ".join(names)
 
 
-def _notes(folds: Sequence[FoldRecord], blocks: Sequence[Block]) -> Iterable[str]:
+def _notes(folds: Sequence[FoldRecord], blocks: Sequence[ScoreBlock]) -> Iterable[str]:
     said: dict[str, dict[str, list[str]]] = {}
     for fold in folds:
         for note in fold.notes:
@@ -284,7 +286,7 @@ def _notes(folds: Sequence[FoldRecord], blocks: Sequence[Block]) -> Iterable[str
             )
 
 
-def _left_out(block: Block) -> int:
+def _left_out(block: ScoreBlock) -> int:
     return sum(chip.no_answer for chip in block.chips)
 
 

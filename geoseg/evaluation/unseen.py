@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from geoseg.evaluation.rows import LEARNED, Block
+from geoseg.evaluation.rows import LEARNED, ScoreBlock
 
 
-def with_unseen(blocks: Sequence[Block]) -> tuple[Block, ...]:
+def with_unseen(blocks: Sequence[ScoreBlock]) -> tuple[ScoreBlock, ...]:
     """The blocks with the groups that their second mean is over, where any bundle had learned from a group.
 
     Where there is a group that no contender's bundle had learned from, every mean is over such groups, so that they
@@ -27,7 +27,7 @@ def with_unseen(blocks: Sequence[Block]) -> tuple[Block, ...]:
     return tuple(found)
 
 
-def warning_of(blocks: Sequence[Block]) -> str:
+def warning_of(blocks: Sequence[ScoreBlock]) -> str:
     """One warning of all that bundles had learned from, or ""."""
     told: dict[str, list[str]] = {}
     for label in dict.fromkeys(block.label for block in blocks if block.learned_from):
@@ -45,7 +45,7 @@ def warning_of(blocks: Sequence[Block]) -> str:
     return text
 
 
-def _what(blocks: Sequence[Block]) -> str:
+def _what(blocks: Sequence[ScoreBlock]) -> str:
     if blocks[0].over == "draw":
         return "images that it is judged on"
     regions = dict.fromkeys(name for block in blocks for name in block.groups)

@@ -14,7 +14,7 @@ def scene_band(scene_ids: tuple[str, ...]) -> RasterBand:
     return RasterBand("source scene", categories=dict(enumerate(scene_ids)))
 
 
-class Source:
+class SourceScenes:
     """Number of the scene of each pixel, 255 not observed."""
 
     name, file = "source", "source.tif"

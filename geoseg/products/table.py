@@ -10,7 +10,7 @@ from geoseg.products.map_data import MapData
 from geoseg.products.preview import PreviewPng
 from geoseg.products.probability import Probability
 from geoseg.products.run_record import RunRecordJson
-from geoseg.products.source import Source
+from geoseg.products.source import SourceScenes
 
 
 class Product(Protocol):
@@ -35,5 +35,5 @@ class Product(Protocol):
 
 
 RECORD = RunRecordJson()
-PRODUCTS: tuple[Product, ...] = (FloodMask(), Probability(), Source(), PreviewPng(), RECORD)
+PRODUCTS: tuple[Product, ...] = (FloodMask(), Probability(), SourceScenes(), PreviewPng(), RECORD)
 """In the order that the run record lists them; the record itself is written last."""
