@@ -51,7 +51,7 @@ class Normalisation(Record):
 
 
 class Architecture(Record):
-    """A registered network or baseline, and the options that build it."""
+    """A network or baseline by name, and the options that build it."""
 
     name: str
     options: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from geoseg.catalog.cards import CARD, WEIGHTS, Architecture, ModelCard, cards, read_card, shipped
 from geoseg.core.hashing import file_sha256
 from geoseg.errors import BundleError, UnknownNameError, WeightsMissingError
-from geoseg.models.registry import WITH_ANY_ENCODER, build, build_baseline
+from geoseg.models.registry import build, build_baseline
 
 if TYPE_CHECKING:
     from torch import nn
@@ -186,14 +186,18 @@ def _resolve_folder(path: Path) -> ModelRef:
 
 
 def _card_by_name(name: str) -> ModelCard | None:
-    """The card of that name, ``unetplusplus-resnet18`` included; None: there is none."""
+    """Find a card by name; None: no such card.
+
+    A network whose card has the option ``encoder`` takes any encoder by name, as in ``unetplusplus-resnet18``.
+    """
     known = cards()
     if name in known:
         return known[name]
     architecture, _, encoder = name.partition("-")
-    if architecture not in WITH_ANY_ENCODER or not encoder:
+    alike = (card for card in known.values() if card.architecture.name == architecture and not shipped(card.name))
+    like = next((card for card in alike if "encoder" in card.architecture.options), None)
+    if like is None or not encoder:
         return None
-    like = next(card for card in known.values() if card.architecture.name == architecture and not shipped(card.name))
     options = {**like.architecture.options, "encoder": encoder}
     changes = {"name": name, "architecture": Architecture(name=architecture, options=options), "parameters_m": None}
     return like.model_copy(update=changes)

@@ -1,16 +1,16 @@
-"""What can be built by name: networks by a builder, baselines by their class.
+"""Build networks and classical baselines by name: one table, one line per architecture.
 
-A module registers what it holds with a decorator, and is imported only when that name is asked for::
-
-    @network("unet")
-    def unet(bands: int, classes: int, *, base: int = 64) -> nn.Module: ...
+A network is a builder ``(bands, classes, **options) -> nn.Module`` of normalised chips to logits of their size. A
+baseline is a class ``(card, **options)`` that is a :class:`SegmentationModel` without weights. Their modules are
+imported only when that name is built.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from geoseg.catalog.cards import ModelCard
 from geoseg.catalog.encoders import encoder_names
@@ -20,99 +20,82 @@ from geoseg.models.protocol import SegmentationModel
 if TYPE_CHECKING:
     from torch import nn
 
-Builder = Callable[..., "nn.Module"]
-B = TypeVar("B", bound=Callable[..., Any])
-
-MODULES = {
-    "attention-unet": "geoseg.models.cnn.attention_unet",
-    "awei": "geoseg.models.classical.awei",
-    "deeplabv3plus": "geoseg.models.cnn.deeplab",
-    "mndwi": "geoseg.models.classical.mndwi",
-    "ndwi": "geoseg.models.classical.ndwi",
-    "otsu": "geoseg.models.classical.otsu",
-    "sar-change": "geoseg.models.classical.sar_change",
-    "transnorm": "geoseg.models.cnn.transnorm",
-    "unet": "geoseg.models.cnn.unet",
-    "unetplusplus": "geoseg.models.cnn.unetplusplus",
-    "uvit": "geoseg.models.cnn.uvit",
+NETWORKS = {
+    "attention-unet": "geoseg.models.cnn.attention_unet:AttentionUNet",
+    "deeplabv3plus": "geoseg.models.cnn.deeplab:DeepLabV3Plus",
+    "transnorm": "geoseg.models.cnn.transnorm:TransNorm",
+    "unet": "geoseg.models.cnn.unet:UNet",
+    "unetplusplus": "geoseg.models.cnn.unetplusplus:UNetPlusPlus",
+    "uvit": "geoseg.models.cnn.uvit:UViT",
 }
-"""Architecture -> module that registers it. Networks on foundation encoders bear the encoder's name."""
+"""Architecture -> its builder. A network on a foundation encoder has the encoder's name, and is not listed."""
 
-MODULES |= dict.fromkeys(encoder_names(), "geoseg.models.foundation.model")
+BASELINES = {
+    "awei": "geoseg.models.classical.awei:Awei",
+    "mndwi": "geoseg.models.classical.mndwi:Mndwi",
+    "ndwi": "geoseg.models.classical.ndwi:Ndwi",
+    "otsu": "geoseg.models.classical.otsu:TiledOtsu",
+    "sar-change": "geoseg.models.classical.sar_change:SarChange",
+}
+"""Architecture -> its class."""
 
-WITH_ANY_ENCODER = ("unetplusplus", "deeplabv3plus")
-"""Networks over an encoder of one's choice, which a name may carry: ``unetplusplus-resnet18``."""
-
-_networks: dict[str, Builder] = {}
-_baselines: dict[str, Callable[..., SegmentationModel]] = {}
-
-
-def network(name: str) -> Callable[[B], B]:
-    """Register a builder ``(bands, classes, **options) -> nn.Module`` of normalised chips to logits of their size."""
-
-    def register(builder: B) -> B:
-        _networks[name] = builder
-        return builder
-
-    return register
+ON_ENCODER = "geoseg.models.foundation.model:build_network"
+"""Builder of every network on a foundation encoder; takes the encoder's name first."""
 
 
-def baseline(name: str) -> Callable[[B], B]:
-    """Register a class ``(card, **options)`` that is a :class:`SegmentationModel` without weights."""
-
-    def register(model: B) -> B:
-        _baselines[name] = model
-        return model
-
-    return register
+def architectures() -> list[str]:
+    """List the names of all networks and baselines."""
+    return sorted({*NETWORKS, *BASELINES, *encoder_names()})
 
 
 def build(architecture: str, bands: int, classes: int = 1, **options: Any) -> nn.Module:
-    """A network with fresh weights.
+    """Build a network with fresh weights.
 
     Args:
-        architecture: Name of a registered network.
+        architecture: Name of a network, or of a foundation encoder.
         bands: Channels of the input.
         classes: Channels of the output; 1 for a sigmoid.
         options: Of that network.
 
     Raises:
-        UnknownNameError: No such network.
-        BadOptionError: Options it does not have, or that cannot be.
+        UnknownNameError: No network has that name.
+        BadOptionError: Options that it does not have, or values that it cannot be built with.
     """
-    _import(architecture, _networks)
-    module: nn.Module = _made(architecture, _networks[architecture], bands, classes, **options)
+    if architecture in BASELINES:
+        raise UnknownNameError(f"{architecture} is a baseline, a fixed rule without weights. Choose a network.")
+    if architecture in NETWORKS:
+        builder = _imported(NETWORKS[architecture])
+    elif architecture in encoder_names():
+        builder = partial(_imported(ON_ENCODER), architecture)
+    else:
+        raise UnknownNameError.among("network or baseline", architecture, architectures())
+    module: nn.Module = _built(architecture, builder, bands, classes, **options)
     return module
 
 
 def build_baseline(card: ModelCard) -> SegmentationModel:
-    """The baseline that a card describes.
+    """Build the baseline that a card describes.
 
     Raises:
-        UnknownNameError: No such baseline.
-        BadOptionError: Options it does not have.
+        UnknownNameError: No baseline has that name.
+        BadOptionError: Options that it does not have.
     """
     name = card.architecture.name
-    _import(name, _baselines)
-    model: SegmentationModel = _made(name, _baselines[name], card, **card.architecture.options)
+    if name in NETWORKS or name in encoder_names():
+        raise UnknownNameError(f"{name} is a network, which needs weights. Choose a baseline.")
+    if name not in BASELINES:
+        raise UnknownNameError.among("network or baseline", name, architectures())
+    model: SegmentationModel = _built(name, _imported(BASELINES[name]), card, **card.architecture.options)
     return model
 
 
-def _import(architecture: str, registered: dict[str, Any]) -> None:
-    if architecture in registered:
-        return
-    if architecture in MODULES:
-        importlib.import_module(MODULES[architecture])
-    if architecture in registered:
-        return
-    if architecture in _baselines:
-        raise UnknownNameError(f"{architecture} is a baseline, a formula without weights: no network has that name.")
-    if architecture in _networks:
-        raise UnknownNameError(f"{architecture} is a network, which needs weights: no baseline has that name.")
-    raise UnknownNameError.among("network or baseline", architecture, MODULES)
+def _imported(place: str) -> Callable[..., Any]:
+    module, _, attribute = place.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), attribute)
+    return found
 
 
-def _made(name: str, builder: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+def _built(name: str, builder: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return builder(*arguments, **options)
     except GeosegError:

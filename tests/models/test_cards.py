@@ -16,7 +16,7 @@ from geoseg.core.hashing import file_sha256
 from geoseg.errors import BadRecordError
 from geoseg.models.create import load_model
 from geoseg.models.inference import Predictor
-from geoseg.models.registry import MODULES
+from geoseg.models.registry import architectures
 
 NAMES = sorted(cards())
 FIXED_BANDS = [name for name in NAMES if cards()[name].family != "cnn"]
@@ -26,7 +26,7 @@ FIXED_BANDS = [name for name in NAMES if cards()[name].family != "cnn"]
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_is_named_as_its_file_and_can_be_built(name):
     assert cards()[name].name == name
-    assert cards()[name].architecture.name in MODULES
+    assert cards()[name].architecture.name in architectures()
     assert cards()[name].limits, "every model has limits"
     assert cards()[name].references
 

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from geoseg.catalog.cards import ModelCard
 from geoseg.models.classical.baseline import Floats
 from geoseg.models.classical.pointwise import Pointwise
-from geoseg.models.registry import baseline
 
 
-@baseline("awei")
 class Awei(Pointwise):
     """A fixed sum of reflectances; open water above 0.
 

@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from geoseg.catalog.cards import ModelCard
 from geoseg.models.classical.baseline import Floats
 from geoseg.models.classical.pointwise import Pointwise, normalised_difference
-from geoseg.models.registry import baseline
 
 
-@baseline("mndwi")
 class Mndwi(Pointwise):
     """(green - swir16) / (green + swir16) of reflectance; open water above 0."""
 

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from geoseg.catalog.cards import ModelCard
 from geoseg.models.classical.baseline import Floats
 from geoseg.models.classical.pointwise import Pointwise, normalised_difference
-from geoseg.models.registry import baseline
 
 
-@baseline("ndwi")
 class Ndwi(Pointwise):
     """(green - nir) / (green + nir) of reflectance; open water above 0."""
 

@@ -21,7 +21,6 @@ from geoseg.catalog.cards import ModelCard
 from geoseg.models.classical.baseline import Baseline, Floats
 from geoseg.models.classical.bimodal import BINS, Mixture, histogram, otsu_split
 from geoseg.models.classical.speckle import multilook
-from geoseg.models.registry import baseline
 
 LEAST_SHARE = 0.1
 """Of either class in a tile that votes (Chini et al. 2017)."""
@@ -78,7 +77,6 @@ class Threshold:
     tiles: tuple[int, int] = (0, 0)
 
 
-@baseline("otsu")
 class TiledOtsu(Baseline):
     """A backscatter threshold read off the scene's own bimodal tiles.
 

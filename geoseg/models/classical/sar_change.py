@@ -14,10 +14,8 @@ import numpy as np
 from geoseg.catalog.cards import BEFORE, ModelCard
 from geoseg.models.classical.baseline import Floats
 from geoseg.models.classical.pointwise import Pointwise
-from geoseg.models.registry import baseline
 
 
-@baseline("sar-change")
 class SarChange(Pointwise):
     """New water: ``before - now`` above a drop, and ``now`` below a ceiling, whichever is the less certain.
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from geoseg.models.cnn.blocks import conv_norm_relu, double_conv
 from geoseg.models.cnn.size import cropped, padded
 from geoseg.models.foundation.decoders.blocks import BatchOfOneNorm
-from geoseg.models.registry import network
 
 DEPTH = 4
 
@@ -33,7 +32,6 @@ class AttentionGate(nn.Module):
         return attended
 
 
-@network("attention-unet")
 class AttentionUNet(nn.Module):
     """U-Net with an attention gate in each skip. 34.88 million parameters at 3 bands and 1 class.
 

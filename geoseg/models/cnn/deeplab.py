@@ -8,12 +8,10 @@ from torch import Tensor, nn
 from geoseg.models.cnn.blocks import allow_batch_of_one
 from geoseg.models.cnn.encoder import encoder_name
 from geoseg.models.cnn.size import cropped, padded
-from geoseg.models.registry import network
 
 STRIDE = 16
 
 
-@network("deeplabv3plus")
 class DeepLabV3Plus(nn.Module):
     """Atrous spatial pyramid over an encoder of stride 16.
 

@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from geoseg.models.cnn.blocks import conv_norm_relu, double_conv
 from geoseg.models.cnn.size import cropped, padded
-from geoseg.models.registry import network
 
 WIDTH, HEADS, LAYERS = 768, 12, 12
 STRIDE = 16
@@ -70,7 +69,6 @@ class SpatialGate(nn.Module):
         return self.layers(spatial)  # type: ignore[no-any-return]
 
 
-@network("transnorm")
 class TransNorm(nn.Module):
     """ResNet-50 and ViT-B as one encoder, and a decoder whose skips the transformer recalibrates.
 

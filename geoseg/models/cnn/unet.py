@@ -7,12 +7,10 @@ from torch import Tensor, nn
 
 from geoseg.models.cnn.blocks import Up, double_conv, doubling
 from geoseg.models.cnn.size import cropped, padded
-from geoseg.models.registry import network
 
 DEPTH = 4
 
 
-@network("unet")
 class UNet(nn.Module):
     """Four halvings, four doublings, a skip at each scale. 31.04 million parameters at 3 bands and 1 class.
 

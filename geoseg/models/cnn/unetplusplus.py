@@ -14,7 +14,6 @@ from geoseg.errors import BadOptionError
 from geoseg.models.cnn.blocks import allow_batch_of_one
 from geoseg.models.cnn.encoder import encoder_name, features
 from geoseg.models.cnn.size import cropped, padded
-from geoseg.models.registry import network
 
 LEVELS = 4
 """U-Nets in the nest. Level 1 sees two halvings of the image, level 4 all five."""
@@ -22,7 +21,6 @@ LEVELS = 4
 STRIDE = 32
 
 
-@network("unetplusplus")
 class UNetPlusPlus(nn.Module):
     """Four nested U-Nets over one encoder.
 

@@ -16,7 +16,6 @@ from geoseg.models.foundation.build import build_encoder
 from geoseg.models.foundation.decoders.unetr import UnetrDecoder
 from geoseg.models.foundation.padding import crop, pad_to_cells
 from geoseg.models.foundation.prithvi import Prithvi
-from geoseg.models.registry import network
 
 ENCODER = "prithvi-eo-v1-100m"
 BASE = 64
@@ -37,7 +36,6 @@ class BandMixer(nn.Module):
         return x * (2.0 * self.weigh(x.mean(dim=(-2, -1), keepdim=True)))  # type: ignore[no-any-return]
 
 
-@network("uvit")
 class UViT(nn.Module):
     """Prithvi-EO-1.0-100M, tapped after each quarter, and a convolutional pyramid over taps and image.
 

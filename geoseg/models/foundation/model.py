@@ -1,18 +1,16 @@
-"""Networks on foundation encoders, registered under the encoders' names."""
+"""Build a network of a foundation encoder and a decoder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from geoseg.catalog.encoders import encoder_facts, encoder_names
+from geoseg.catalog.encoders import encoder_facts
 from geoseg.errors import BadOptionError
 from geoseg.models.foundation.build import build_encoder
 from geoseg.models.foundation.decoders.build import build_decoder
 from geoseg.models.foundation.decoders.network import SegmentationNetwork
 from geoseg.models.foundation.positions import Policy
-from geoseg.models.registry import network
 
 
 def build_network(
@@ -60,7 +58,3 @@ def build_network(
         decoder or family.decoder, encoder, bands=bands, classes=classes, **dict(decoder_options or {})
     )
     return SegmentationNetwork(encoder, head, wavelengths_um=wavelengths_um, gsd_m=gsd_m, taps=taps, frozen=frozen)
-
-
-for _name in encoder_names():
-    network(_name)(partial(build_network, _name))

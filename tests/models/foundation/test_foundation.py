@@ -23,7 +23,7 @@ from geoseg.models.foundation.family import Family
 from geoseg.models.network import NetworkModel
 from geoseg.models.normalize import normalize
 from geoseg.models.protocol import Chips
-from geoseg.models.registry import MODULES
+from geoseg.models.registry import architectures
 
 BANDS = ("red", "green", "blue", "nir")
 SMALL = {"clay-v1.5-tiny": "pixelshuffle", "prithvi-eo-v2-tiny-tl": "upernet", "dofa-v2-base": "linear"}
@@ -54,7 +54,7 @@ def test_what_is_not_finite_once_normalised_gets_no_answer_and_spoils_no_other(v
 
 
 def test_every_encoder_is_registered_and_knows_sensors_that_exist():
-    assert set(encoder_names()) <= set(MODULES)
+    assert set(encoder_names()) <= set(architectures())
     assert {family.builder for family in encoder_families().values()} == set(FAMILIES)
     assert all(isinstance(family_of(builder), Family) for builder in FAMILIES)
     for family in encoder_families().values():
