@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -14,7 +15,10 @@ from safetensors.torch import load_file
 
 from geoseg.catalog.cards import WEIGHTS
 from geoseg.catalog.target import WATER
+from geoseg.core.progress import Report, silent
 from geoseg.datasets.pair import LabelledSet, Pair
+from geoseg.training import finetune as training
+from geoseg.training.plan import TrainingPlan
 from geoseg.training.recipe import Recipe
 from tests.support.rasters import write_chip
 
@@ -81,3 +85,17 @@ def write_folder(folder: Path, count: int = 4, side: int = 32, splits: tuple[str
         write_chip(below / "images" / f"p{index}.tif", image)
         write_chip(below / "masks" / f"p{index}.tif", mask[None])
     return folder
+
+
+def finetune(
+    data: LabelledSet, recipe: Recipe, out: Path, *, report: Report = silent, **settings: Any
+) -> training.FinetuneResult:
+    """``geoseg.training.finetune.finetune`` with its settings as keywords."""
+    return training.finetune(data, recipe, out, training.RunSettings(**settings), report)
+
+
+def run_plan(
+    plan: TrainingPlan, over: dict[str, Any], out: Path, *, report: Report = silent, **settings: Any
+) -> training.FinetuneResult:
+    """``geoseg.training.finetune.run_plan`` with its settings as keywords."""
+    return training.run_plan(plan, over, out, training.RunSettings(**settings), report)
