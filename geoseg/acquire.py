@@ -113,8 +113,8 @@ def _cube(plan: MapPlan, found: Found, bands: tuple[str, ...], dates: Dates) -> 
     width = int(plan.grid.shape[1])
     network_px = NETWORK_TILE_PX if width <= WIDE_PX else NARROW_TILE_PX
     tile_px = POINTWISE_PX if plan.card.chip_px is None else network_px
-    composite = plan.request.composite
-    return Cube.of(found.scenes, plan.grid, bands, instant=dates.middle, composite=composite, tile_px=tile_px)
+    cube = Cube.of(found.scenes, plan.grid, bands, instant=dates.middle, tile_px=tile_px)
+    return cube.with_composite(plan.request.composite)
 
 
 def _display(plan: MapPlan, now: Cube) -> Cube:
@@ -127,7 +127,5 @@ def _display(plan: MapPlan, now: Cube) -> Cube:
 def _windows(grid: GeoBox, chip_px: int | None, overlap_px: int, tile_offset: tuple[int, int]) -> WindowPlan:
     shape = (int(grid.shape[0]), int(grid.shape[1]))
     if chip_px is None:
-        return WindowPlan.over(
-            shape, POINTWISE_PX, block_px=POINTWISE_PX, tile_offset=tile_offset, reflect_padding=False
-        )
+        return WindowPlan.clipped(shape, POINTWISE_PX, tile_offset)
     return WindowPlan.over(shape, chip_px, overlap_px, block_px=NETWORK_BLOCK_PX)

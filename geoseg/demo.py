@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from geoseg.core.progress import Report, silent
 from geoseg.core.request import Request
+from geoseg.core.scores import foreground_iou
 from geoseg.errors import BadOptionError
-from geoseg.pipeline import Compute, map_flood
+from geoseg.pipeline import map_flood
 from geoseg.result import MapResult
 from geoseg.simulate import Region, demo_folder, ensure, is_made, region, regions
 
@@ -87,7 +89,6 @@ def run_demo(
     sensor: str,
     out: Path,
     *,
-    compute: Compute | None = None,
     overwrite: bool = False,
     report: Report = silent,
 ) -> Demo:
@@ -97,7 +98,6 @@ def run_demo(
         name: Name of the region.
         sensor: ``s1``, ``s2`` or ``planetscope``.
         out: Folder for the products.
-        compute: How the map is computed.
         overwrite: Replace the products of an earlier run.
         report: Called with each step forward.
 
@@ -111,7 +111,7 @@ def run_demo(
     facts = region(name)
     ensure(name, report=report)
     request = demo_request(facts, name, sensor)
-    result = map_flood(request, out, compute=compute, overwrite=overwrite, report=report)
+    result = map_flood(request, out, overwrite=overwrite, report=report)
     truth = _truth_of(result)
     return Demo(name, request, result, truth, compare(result.flood, truth))
 
@@ -151,16 +151,17 @@ def compare(mask: Path, truth: Path) -> Score:
     compared = (codes != NOT_OBSERVED) & (right != NOT_OBSERVED)
     mapped_codes, right_codes = codes[compared], right[compared]
     iou = {
-        "dry": _iou(mapped_codes == DRY, right_codes == DRY),
-        "flood": _iou(mapped_codes == FLOOD, right_codes == FLOOD),
-        "water": _iou(mapped_codes != DRY, right_codes != DRY),
+        "dry": _iou_pct(mapped_codes == DRY, right_codes == DRY),
+        "flood": _iou_pct(mapped_codes == FLOOD, right_codes == FLOOD),
+        "water": _iou_pct(mapped_codes != DRY, right_codes != DRY),
     }
     return Score(iou, int(compared.sum()), int((codes == NOT_OBSERVED).sum()))
 
 
-def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float | None:
-    union = int((one | other).sum())
-    return round(100 * int((one & other).sum()) / union, 2) if union else None
+def _iou_pct(mapped: NDArray[np.bool_], right: NDArray[np.bool_]) -> float | None:
+    counts = np.bincount(2 * right.astype(np.intp) + mapped, minlength=4).reshape(2, 2)
+    iou = foreground_iou(counts)
+    return None if math.isnan(iou) else round(100 * iou, 2)
 
 
 def _bbox(name: str, sensor: str) -> tuple[float, float, float, float]:

@@ -93,7 +93,7 @@ def evaluate(
     known = ("split", "loro", "fewshot")
     if protocol not in known:
         raise BadOptionError(f"The protocol is {', '.join(known)}, not {protocol!r}.")
-    from geoseg.evaluation.plan import EvaluationPlan, Mode, read_evaluation
+    from geoseg.evaluation.plan import EvaluationPlan, EvaluationSettings, Mode, read_evaluation
 
     plan = read_evaluation(config) if config else EvaluationPlan()
     told = {"root": root, "sensor": sensor, "unit": unit}
@@ -118,17 +118,10 @@ def evaluate(
     with progress_bars(quiet=quiet or json_) as report:
         from geoseg.evaluation.evaluate import evaluate as run
 
-        done = run(
-            plan,
-            protocol,  # type: ignore[arg-type]
-            out,
-            train=not no_train,
-            device=device,
-            overwrite=overwrite,
-            figures=figures,
-            command=command,
-            report=report,
+        settings = EvaluationSettings(
+            train=not no_train, device=device, overwrite=overwrite, figures=figures, command=command
         )
+        done = run(plan, protocol, out, settings, report)  # type: ignore[arg-type]
     if json_:
         typer.echo(json.dumps(done.plain(), indent=1))
     elif not quiet:

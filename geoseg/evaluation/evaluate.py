@@ -9,7 +9,7 @@ from typing import Any
 
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.errors import OutputNotWritableError
-from geoseg.evaluation.plan import EvaluationPlan, Protocol
+from geoseg.evaluation.plan import DEFAULT_SETTINGS, EvaluationPlan, EvaluationSettings, Protocol
 from geoseg.evaluation.protocol import Evaluated, run_folds
 from geoseg.evaluation.report import as_plain, summary, write_report
 from geoseg.evaluation.rows import Table
@@ -46,12 +46,7 @@ def evaluate(
     plan: EvaluationPlan,
     protocol: Protocol,
     out: Path | str = "evaluation",
-    *,
-    train: bool = True,
-    device: str = "auto",
-    overwrite: bool = False,
-    figures: bool = True,
-    command: str = "",
+    settings: EvaluationSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> Evaluation:
     """Do what a plan says, and write scores, tables, figures and every held-out mask.
@@ -60,12 +55,8 @@ def evaluate(
         plan: Data and models.
         protocol: ``split``, ``loro`` or ``fewshot``.
         out: Folder; finished folds in it are not done again.
-        train: Networks learn in each fold. False: bundles and baselines are scored as they are.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        overwrite: Do again what was done with something else.
-        figures: Draw them.
-        command: That repeats it, for the record.
-        report: Told of every step.
+        settings: How it is carried out.
+        report: Called with each step forward.
 
     Raises:
         GeosegError: What stands in the way, in one sentence.
@@ -73,11 +64,11 @@ def evaluate(
     begun, out = perf_counter(), Path(out)
     if out.exists() and not out.is_dir():
         raise OutputNotWritableError(f"{out} is a file. Choose a folder with --out.")
-    evaluated = run_folds(plan, protocol, out, train=train, device=device, overwrite=overwrite, report=report)
+    evaluated = run_folds(plan, protocol, out, settings, report)
     table = tabled(protocol, evaluated.folds, seed=plan.seed)
     seconds = perf_counter() - begun
-    files = write_report(table, evaluated, plan, command, seconds)
-    if figures:
+    files = write_report(table, evaluated, plan, settings.command, seconds)
+    if settings.figures:
         from geoseg.evaluation.figures import draw_figures  # brings matplotlib
 
         report(Progress("figures", 0, 1, "set"))

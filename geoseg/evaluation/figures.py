@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.atomic import atomic_file
+from geoseg.core.scores import foreground_iou
 from geoseg.datasets.pair import UNLABELLED, Pair
 from geoseg.evaluation.counts import NOT_OBSERVED
 from geoseg.evaluation.held_out import file_stem, read_mask
@@ -270,8 +271,7 @@ def _error_map(
     colours = ListedColormap([colour for _, colour in OUTCOMES.values()])
     for axes, (label, matrix, found) in zip(grid[1:], panels, strict=False):
         axes.imshow(found[::step, ::step], cmap=colours, vmin=0, vmax=len(OUTCOMES) - 1, interpolation="nearest")
-        hits, wrong = int(matrix[1, 1]), int(matrix[0, 1] + matrix[1, 0])
-        iou = f"IoU {hits / (hits + wrong):.3f}" if matrix[1].sum() else "IoU undefined"
+        iou = f"IoU {foreground_iou(matrix):.3f}" if matrix[1].sum() else "IoU undefined"  # as in the table
         axes.set_title(f"{label}: {iou}", fontsize=8.5, color=INK, loc="left")
     for axes in grid:
         axes.set_xticks([])

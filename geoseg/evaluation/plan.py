@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,6 +45,28 @@ class Contender(Record):
     sources: tuple[TrainingSource, ...] = ()
     sensor: str | None = None
     recipe: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """How an evaluation is carried out: nothing in here is part of its plan.
+
+    Attributes:
+        train: Train networks in each fold. False: score bundles and baselines as they are.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        overwrite: Recompute folds that were done with other data, models or settings.
+        figures: Draw figures.
+        command: Command line that repeats the evaluation, for the run record.
+    """
+
+    train: bool = True
+    device: str = "auto"
+    overwrite: bool = False
+    figures: bool = True
+    command: str = ""
+
+
+DEFAULT_SETTINGS = EvaluationSettings()
 
 
 class EvaluationPlan(Record):

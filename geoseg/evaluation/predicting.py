@@ -83,5 +83,5 @@ def predict_pair(predictor: Predictor, pair: Pair, *, batch_size: int = 8, threa
 def window_plan(card: ModelCard, shape: tuple[int, int]) -> WindowPlan:
     """Place the windows of a model over an image of a shape (y, x)."""
     if card.chip_px is None:
-        return WindowPlan.over(shape, BLOCK_PX, block_px=BLOCK_PX, reflect_padding=False)
+        return WindowPlan.clipped(shape, BLOCK_PX)
     return WindowPlan.over(shape, card.chip_px, card.overlap_px, block_px=BLOCK_PX)

@@ -44,7 +44,7 @@ from geoseg.evaluation.folds import (
     scored_only,
 )
 from geoseg.evaluation.held_out import file_stem, write_held_out
-from geoseg.evaluation.plan import EvaluationPlan, Protocol
+from geoseg.evaluation.plan import DEFAULT_SETTINGS, EvaluationPlan, EvaluationSettings, Protocol
 from geoseg.evaluation.predicting import Predicted, predict_pair
 from geoseg.evaluation.records import ChipRecord, Costs, FoldRecord, read_fold, write_record
 from geoseg.evaluation.train_test_overlap import learned_from
@@ -99,10 +99,7 @@ def run_folds(
     plan: EvaluationPlan,
     protocol: Protocol,
     out: Path,
-    *,
-    train: bool = True,
-    device: str = "auto",
-    overwrite: bool = False,
+    settings: EvaluationSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> Evaluated:
     """Do every fold that is not done.
@@ -111,10 +108,8 @@ def run_folds(
         plan: Data and models.
         protocol: ``split``, ``loro`` or ``fewshot``.
         out: Folder of the results.
-        train: Networks learn in each fold. False: bundles and baselines are scored as they are.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        overwrite: Do again what was done with something else.
-        report: Told of every step.
+        settings: How the evaluation is carried out.
+        report: Called with each step forward.
 
     Raises:
         OutputExistsError: ``out`` holds folds of another evaluation, and nobody said to replace them.
@@ -122,12 +117,12 @@ def run_folds(
         NotTrainableError: A fold that nothing can be learned from; before any is trained.
         GeosegError: What else stands in the way.
     """
-    resolve_device(device)
-    everyone = entries(plan, train=train)
+    resolve_device(settings.device)
+    everyone = entries(plan, train=settings.train)
     tasks = _tasks(plan, protocol, everyone, out, report)
     _check_apart(tasks)
     finished = [read_fold(task.folder / RESULT) for task in tasks]
-    _check_out(tasks, finished, overwrite=overwrite)
+    _check_out(tasks, finished, overwrite=settings.overwrite)
     records = []
     for number, (task, known) in enumerate(zip(tasks, finished, strict=True)):
         report(Progress("folds", number, len(tasks), "folds", f"{task.entry.label}: {task.fold.name}"))
@@ -137,7 +132,7 @@ def run_folds(
             continue
         if number and tasks[number - 1].entry.data is not task.entry.data:
             tasks[number - 1].entry.data.forget_images()
-        records.append(_do(task, device, report))
+        records.append(_do(task, settings.device, report))
     report(Progress("folds", len(tasks), len(tasks), "folds"))
     return Evaluated(protocol, everyone, tuple(records), out)
 

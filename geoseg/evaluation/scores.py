@@ -26,6 +26,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.scores import class_ious
 from geoseg.errors import UnknownNameError
 from geoseg.evaluation.counts import Confusion, stacked
 
@@ -72,11 +73,11 @@ def score_functions(classes: Sequence[str]) -> dict[str, Score]:
     known: dict[str, Score] = {}
     for index, name in enumerate(classes):
         if index:
-            known[f"iou_{name}"] = partial(_of_class, iou_of_classes, index)
+            known[f"iou_{name}"] = partial(_of_class, class_ious, index)
             known[f"f1_{name}"] = partial(_of_class, f1_of_classes, index)
             known[f"precision_{name}"] = partial(_of_class, precision_of_classes, index)
             known[f"recall_{name}"] = partial(_of_class, recall_of_classes, index)
-    known["iou_class_mean"] = partial(_class_mean, iou_of_classes)
+    known["iou_class_mean"] = partial(_class_mean, class_ious)
     known["accuracy"] = accuracy
     known["accuracy_class_mean"] = partial(_class_mean, recall_of_classes)
     return known
@@ -103,12 +104,6 @@ def unit_means(confusions: Sequence[Confusion], classes: Sequence[str]) -> dict[
     """Every score of each chip or region, averaged: each counts the same, those without the score are counted apart."""
     matrices = stacked(confusions, len(classes))
     return {name: UnitMean.of(score(matrices)) for name, score in score_functions(classes).items()}
-
-
-def iou_of_classes(matrix: Counts) -> Values:
-    """Intersection over union of each class, (..., class)."""
-    both, labelled, predicted = _margins(matrix)
-    return _share(both, labelled + predicted - both)
 
 
 def f1_of_classes(matrix: Counts) -> Values:

@@ -9,6 +9,7 @@ count in the pooled row, and in ``accuracy``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add
 
@@ -136,7 +137,7 @@ def _block(
 
 
 def _rows(block: ScoreBlock, protocol: Protocol, seed: int) -> Iterable[Row]:
-    groups = [_row(block, name, "group", (name,), _scores_of(block, (name,))) for name in block.groups]
+    groups = [_row(block, (name,), "group", _scores_of(block, (name,))) for name in block.groups]
     yield from groups
     if len(groups) > 1:
         yield from _spread(block, groups, "mean", "std")
@@ -157,43 +158,33 @@ def _spread(block: ScoreBlock, groups: Sequence[Row], mean: RowKind, std: RowKin
     found = {name: UnitMean.of(np.array([row.scores[name] for row in groups])) for name in groups[0].scores}
     units = {name: each.units for name, each in found.items()}
     names = [row.name for row in groups]
-    yield _row(block, "", mean, names, {name: each.mean for name, each in found.items()}, units=units)
-    yield _row(block, "", std, names, {name: each.std for name, each in found.items()}, units=units)
+    yield replace(_row(block, names, mean, {name: each.mean for name, each in found.items()}), units=units)
+    yield replace(_row(block, names, std, {name: each.std for name, each in found.items()}), units=units)
 
 
 def _pooled(block: ScoreBlock, names: Sequence[str], kind: RowKind, protocol: Protocol, seed: int) -> Row:
     """All pixels of some groups. Intervals are drawn over regions where those were held out, else over chips."""
     intervals = _intervals(block, names, by_region=protocol == "loro", seed=seed)
-    return _row(block, "", kind, names, _scores_of(block, names), intervals=intervals)
+    return replace(_row(block, names, kind, _scores_of(block, names)), intervals=intervals)
 
 
-def _row(
-    block: ScoreBlock,
-    name: str,
-    kind: RowKind,
-    groups: Sequence[str],
-    scores: Mapping[str, float],
-    *,
-    units: Mapping[str, int] | None = None,
-    intervals: Mapping[str, Interval] | None = None,
-) -> Row:
+def _row(block: ScoreBlock, groups: Sequence[str], kind: RowKind, scores: Mapping[str, float]) -> Row:
+    """A row over some groups of a block: facts of the block, and counts of the groups' chips."""
     chips = [chip for group in groups for chip in block.groups[group]]
     whole = Confusion.total((chip.confusion for chip in chips), len(block.classes))
     return Row(
-        block.label,
-        block.sensor,
-        block.name,
-        name,
-        kind,
-        len(chips),
-        whole.scored,
-        int(whole.matrix[1].sum()),
-        whole.not_observed,
-        scores,
-        units or {},
-        intervals or {},
-        block.shots,
-        sum(block.learned_from.get(group, 0) for group in groups),
+        label=block.label,
+        sensor=block.sensor,
+        block=block.name,
+        name=groups[0] if kind == "group" else "",
+        kind=kind,
+        chips=len(chips),
+        scored_px=whole.scored,
+        class_1_px=int(whole.matrix[1].sum()),
+        not_observed_px=whole.not_observed,
+        scores=scores,
+        shots=block.shots,
+        learned_from=sum(block.learned_from.get(group, 0) for group in groups),
     )
 
 

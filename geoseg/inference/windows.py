@@ -154,14 +154,27 @@ class WindowPlan:
         overlap: int = 0,
         *,
         block_px: int = 1024,
-        tile_offset: tuple[int, int] = (0, 0),
-        reflect_padding: bool = True,
     ) -> WindowPlan:
-        """Windows of ``chip`` pixels over a grid of ``shape`` (y, x), in blocks of about ``block_px``."""
+        """Place windows of ``chip`` pixels over a grid of ``shape`` (y, x), in blocks of about ``block_px``.
+
+        At the frame they keep their size, padded by reflection: a network sees chips of one size.
+        """
         windows = max(1, block_px // (chip - overlap))
-        y = Axis(shape[0], chip, overlap, tile_offset[0], reflect_padding)
-        x = Axis(shape[1], chip, overlap, tile_offset[1], reflect_padding)
-        return cls(y, x, (windows, windows))
+        return cls(Axis(shape[0], chip, overlap), Axis(shape[1], chip, overlap), (windows, windows))
+
+    @classmethod
+    def clipped(cls, shape: tuple[int, int], chip: int, tile_offset: tuple[int, int] = (0, 0)) -> WindowPlan:
+        """Place windows of ``chip`` pixels, one a block, that are clipped at the frame and share no pixel.
+
+        For what looks at each pixel alone: an index, a threshold, statistics.
+
+        Args:
+            shape: Pixels of the grid (y, x).
+            chip: Side of a window in pixels.
+            tile_offset: Shift (y, x) of all windows towards the start, 0..chip-1.
+        """
+        y, x = (Axis(size, chip, 0, shift, False) for size, shift in zip(shape, tile_offset, strict=True))
+        return cls(y, x)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -110,7 +110,6 @@ class Cube:
         bands: Sequence[str],
         *,
         instant: datetime,
-        composite: str = "nearest",
         tile_px: int = 1024,
     ) -> Cube:
         """Plan a Cube; no pixel is opened.
@@ -120,11 +119,10 @@ class Cube:
             geobox: The output grid.
             bands: Names of bands of the scenes' sensor.
             instant: The moment that "nearest" is measured from.
-            composite: A name of ``COMPOSITES``.
             tile_px: Side of a tile in pixels.
 
         Raises:
-            BadOptionError: More scenes than a map can tell apart, no band, or a composite that does not exist.
+            BadOptionError: More scenes than a map can tell apart, or no band.
             RadiometryUnknownError: The unit of a scene's numbers cannot be decided.
             MissingBandError: A scene lacks a band.
             MissingCredentialsError: A scene wants credentials that the environment does not hold.
@@ -133,7 +131,6 @@ class Cube:
             raise BadOptionError(
                 f"{len(scenes)} scenes match, and a map can tell {MAX_SCENES} apart. Narrow --date or --window-days."
             )
-        check_composite(composite)
         if not bands or tile_px < 1:
             raise BadOptionError(f"A cube needs bands and tiles of 1 pixel or more, got {list(bands)} and {tile_px}.")
         ordered = tuple(by_nearness(scenes, instant))
@@ -141,7 +138,19 @@ class Cube:
         for spec in specs:
             check_credentials(spec)
         tile_offset = block_offset(ordered[0], geobox, tile_px) if ordered else (0, 0)
-        return cls(ordered, geobox, tuple(bands), composite, tile_px, tile_offset, specs, captured_settings())
+        return cls(ordered, geobox, tuple(bands), "nearest", tile_px, tile_offset, specs, captured_settings())
+
+    def with_composite(self, name: str) -> Cube:
+        """Return the same scenes, combined otherwise.
+
+        Args:
+            name: A name of ``COMPOSITES``.
+
+        Raises:
+            BadOptionError: No such composite.
+        """
+        check_composite(name)
+        return replace(self, composite=name)
 
     @property
     def notes(self) -> tuple[str, ...]:

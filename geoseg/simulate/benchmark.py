@@ -14,7 +14,7 @@ from geoseg.errors import BadOptionError
 from geoseg.simulate.catalogue import write_index
 from geoseg.simulate.cog import LAYOUT, TAGS, profile
 from geoseg.simulate.grid import MetricGrid, block_mean
-from geoseg.simulate.items import Asset, item_of
+from geoseg.simulate.items import Asset, SimulatedItem
 from geoseg.simulate.landscape import make_landscape
 from geoseg.simulate.noise import stream
 from geoseg.simulate.optical import GroundReflectance, sky, through_sky
@@ -73,7 +73,7 @@ def write_benchmark_scene(folder: Path, size_px: int, bands: Sequence[str]) -> P
         "eo:cloud_cover": round(100 * float(np.isin(classes, (8, 9)).mean()), 3),
     }
     identity = f"SIMULATED_BENCHMARK_S2A_MSIL2A_{TAKEN:%Y%m%dT%H%M%S}_{size_px}"
-    item = item_of(identity, "Benchmark scene", TAKEN, _grid_of_size(size_px, 10), assets, properties=properties)
+    item = SimulatedItem(identity, "Benchmark scene", TAKEN, _grid_of_size(size_px, 10), assets, properties).record()
     (folder / f"{identity}.json").write_text(json.dumps(item, indent=1) + "\n", encoding="utf-8")
     write_index(folder, [(f"{identity}.json", item)])
     return folder / "catalog.json"

@@ -60,18 +60,11 @@ class Asset:
         return words
 
 
-def item_of(
-    name: str,
-    title: str,
-    time: datetime,
-    grid: MetricGrid,
-    assets: Mapping[str, Asset],
-    *,
-    properties: Mapping[str, Any],
-) -> Item:
+@dataclass(frozen=True, slots=True)
+class SimulatedItem:
     """The item of a scene.
 
-    Args:
+    Attributes:
         name: Its id.
         title: What a person calls it; "simulated" is added.
         time: Acquisition, UTC.
@@ -79,26 +72,36 @@ def item_of(
         assets: Files by asset name.
         properties: What the real collection would say, and ``geoseg:collection``.
     """
-    west, south, east, north = grid.bbox()
-    stac_collection = f"simulated-{str(properties['geoseg:collection']).split('/')[-1]}"
-    return {
-        "type": "Feature",
-        "stac_version": STAC_VERSION,
-        "stac_extensions": EXTENSIONS,
-        "id": name,
-        "collection": stac_collection,
-        "bbox": [west, south, east, north],
-        "geometry": {"type": "Polygon", "coordinates": [grid.outline()]},
-        "properties": {
-            "datetime": time.isoformat().replace("+00:00", "Z"),
-            "title": f"{title} (simulated)",
-            "geoseg:simulated": True,
-            **_projection(grid),
-            **properties,
-        },
-        "links": [],
-        "assets": {key: asset.record() for key, asset in assets.items()},
-    }
+
+    name: str
+    title: str
+    time: datetime
+    grid: MetricGrid
+    assets: Mapping[str, Asset]
+    properties: Mapping[str, Any]
+
+    def record(self) -> Item:
+        """As STAC has it."""
+        west, south, east, north = self.grid.bbox()
+        stac_collection = f"simulated-{str(self.properties['geoseg:collection']).split('/')[-1]}"
+        return {
+            "type": "Feature",
+            "stac_version": STAC_VERSION,
+            "stac_extensions": EXTENSIONS,
+            "id": self.name,
+            "collection": stac_collection,
+            "bbox": [west, south, east, north],
+            "geometry": {"type": "Polygon", "coordinates": [self.grid.outline()]},
+            "properties": {
+                "datetime": self.time.isoformat().replace("+00:00", "Z"),
+                "title": f"{self.title} (simulated)",
+                "geoseg:simulated": True,
+                **_projection(self.grid),
+                **self.properties,
+            },
+            "links": [],
+            "assets": {key: asset.record() for key, asset in self.assets.items()},
+        }
 
 
 def _projection(grid: MetricGrid) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geoseg.simulate.cog import write_cog
 from geoseg.simulate.grid import Codes, Floats, MetricGrid, block_mean
-from geoseg.simulate.items import Asset, Item, item_of
+from geoseg.simulate.items import Asset, Item, SimulatedItem
 from geoseg.simulate.landscape import FLOOD, Landscape
 from geoseg.simulate.noise import fractal, stream
 from geoseg.simulate.optical import GroundReflectance, Sky, sky, through_camera, through_sky
@@ -326,9 +326,8 @@ class Scenes:
     def _item(
         self, name: str, taken: datetime, grid: MetricGrid, assets: dict[str, Asset], properties: dict[str, object]
     ) -> Item:
-        return item_of(
-            name, self.region.title, taken, grid, assets, properties={"geoseg:region": self.name, **properties}
-        )
+        facts = {"geoseg:region": self.name, **properties}
+        return SimulatedItem(name, self.region.title, taken, grid, assets, facts).record()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from geoseg import __version__
 from geoseg.catalog.cards import ModelCard, TrainingRun, TrainingScore
 from geoseg.catalog.sensors import sensor
+from geoseg.core.scores import foreground_iou
 from geoseg.datasets.pair import UNLABELLED, LabelledSet, Pair
 from geoseg.training.crops import CELL_PX, LabelMap, Tiles
-from geoseg.training.segmentation_module import SegmentationModule, iou_of
+from geoseg.training.segmentation_module import SegmentationModule
 from geoseg.training.sources import TrainingSource
 from geoseg.training.start import gsd_of
 
@@ -86,7 +87,7 @@ def score_training_data(model: SegmentationModule, tiles: Tiles, labels: LabelMa
     model.cpu()
     what = classes[1] if len(classes) == 2 else "the classes but the first, averaged,"
     return TrainingScore(
-        iou=round(float(iou_of(counts)), 4),
+        iou=round(foreground_iou(counts.numpy()), 4),
         said_px=dict(zip(classes, counts.sum(dim=0).tolist(), strict=True)),
         labelled_px=dict(zip(classes, counts.sum(dim=1).tolist(), strict=True)),
         squares=len(chosen),

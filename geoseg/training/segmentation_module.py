@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.core.scores import foreground_iou
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.models.network import ReadsAcquisition
 from geoseg.models.normalize import affine_of, normalize
@@ -82,7 +83,7 @@ class SegmentationModule(pl.LightningModule):  # type: ignore[misc]  # Lightning
 
     def on_validation_epoch_end(self) -> None:
         """Log the score."""
-        self.log(SCORE, iou_of(self.confusion.compute()), sync_dist=False)
+        self.log(SCORE, foreground_iou(self.confusion.compute().cpu().numpy()), sync_dist=False)
         self.confusion.reset()
 
     def on_train_epoch_start(self) -> None:
@@ -126,16 +127,6 @@ class SegmentationModule(pl.LightningModule):  # type: ignore[misc]  # Lightning
         if isinstance(self.module, ReadsAcquisition):
             return ask(normalised, gsd_m=self.gsd_m, time=None, latlon=None)
         return ask(normalised)
-
-
-def iou_of(confusion: Tensor) -> Tensor:
-    """Intersection over union of class 1, or the mean over the classes but the first; (class, class), truth first.
-
-    A class that is neither there nor found counts 0: the caller sees to it that every class is there.
-    """
-    hit = confusion.diagonal()[1:].double()
-    union = confusion.sum(dim=0)[1:] + confusion.sum(dim=1)[1:] - confusion.diagonal()[1:]
-    return (hit / union.clamp_min(1)).mean().float()
 
 
 def rate_at(steps: int, warmup: float, floor: float) -> Callable[[int], float]:

@@ -77,4 +77,4 @@ def test_a_composite_that_keeps_all_passes_is_computed_a_few_rows_at_a_time(scen
 
 def test_a_composite_that_does_not_exist_is_refused_with_those_that_do(scenes):
     with pytest.raises(BadOptionError, match="expected nearest or median, got 'mean'"):
-        Cube.of(scenes, grid(40, 40), ("green",), instant=DAY, composite="mean")
+        Cube.of(scenes, grid(40, 40), ("green",), instant=DAY).with_composite("mean")

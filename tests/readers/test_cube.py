@@ -205,7 +205,7 @@ def test_a_tile_without_any_scene_is_not_observed(make_scene):
     pixels = Cube.of([scene], far_off, ("green",), instant=DAY).tile(0, 0)
     assert (pixels.source == 255).all()
     assert np.isnan(pixels.values).all()
-    nothing = Cube.of([], far_off, ("green",), instant=DAY, composite="median").tile(0, 0)
+    nothing = Cube.of([], far_off, ("green",), instant=DAY).with_composite("median").tile(0, 0)
     assert (nothing.source == 255).all()
 
 
@@ -224,10 +224,9 @@ def test_the_tile_size_changes_nothing(make_scene, tile_px, composite, resolutio
     target = grid(47, 45, resolution, shift=(-30, -20))
     if other_zone:
         target = target.to_crs("EPSG:32634", resolution=resolution)
-    asked = {"instant": DAY, "composite": composite}
     bands = ("green", "swir16")
-    values, source = whole(Cube.of(scenes, target, bands, **asked, tile_px=tile_px))
-    expected, from_scene = whole(Cube.of(scenes, target, bands, **asked, tile_px=1024))
+    values, source = whole(Cube.of(scenes, target, bands, instant=DAY, tile_px=tile_px).with_composite(composite))
+    expected, from_scene = whole(Cube.of(scenes, target, bands, instant=DAY, tile_px=1024).with_composite(composite))
     np.testing.assert_array_equal(values, expected)
     np.testing.assert_array_equal(source, from_scene)
     assert (source != 255).any()
@@ -242,7 +241,7 @@ def test_the_median_of_passes_against_numpy(make_scene):
         green[5, 5] = 0
         stack.append(np.where(green == 0, np.nan, (green.astype(float) - 1000) / 10000))
         scenes.append(make_scene(f"s{number}", time=DAY + timedelta(days=number), assets=layers(green)))
-    pixels = Cube.of(scenes, grid(40, 40), ("green",), instant=DAY, composite="median").tile(0, 0)
+    pixels = Cube.of(scenes, grid(40, 40), ("green",), instant=DAY).with_composite("median").tile(0, 0)
     observed = np.isfinite(stack).any(axis=0)
     expected = np.full((40, 40), np.nan)
     expected[observed] = np.nanmedian(np.array(stack)[:, observed], axis=0)
@@ -259,7 +258,7 @@ def test_neighbouring_granules_of_one_pass_count_once_in_the_median(make_scene):
         make_scene("pass-b", time=DAY + timedelta(seconds=20), assets=layers(right)),
         make_scene("x-later", time=DAY + timedelta(days=2), assets=layers(flat(1900))),
     ]
-    pixels = Cube.of(scenes, grid(40, 40), ("green",), instant=DAY, composite="median").tile(0, 0)
+    pixels = Cube.of(scenes, grid(40, 40), ("green",), instant=DAY).with_composite("median").tile(0, 0)
     # where both granules lie, the pass still is one voice beside the later one
     np.testing.assert_allclose(pixels.values[0][:, :25], (0.01 + 0.09) / 2, atol=1e-6)
     np.testing.assert_allclose(pixels.values[0][:, 25:], (0.03 + 0.09) / 2, atol=1e-6)
@@ -460,13 +459,13 @@ def test_one_scene_in_another_unit_is_left_out_and_named(make_scene, composite):
         make_scene, "s2", "reflectance", rng.uniform(0.02, 0.4, (2, 64, 64)).astype(np.float32), name="right"
     )
     right = replace(right, time=DAY + timedelta(days=3))
-    pixels = Cube.of([wrong, right], grid(64, 64), bands, instant=DAY, composite=composite).tile(0, 0)
+    pixels = Cube.of([wrong, right], grid(64, 64), bands, instant=DAY).with_composite(composite).tile(0, 0)
     assert (pixels.source == 1).all()
     (failure,) = pixels.failures
     assert failure.scene_id == "wrong"
     assert "lie outside -0.2..2" in failure.reason
     with pytest.raises(RadiometryUnknownError, match="--units"):
-        Cube.of([wrong], grid(64, 64), bands, instant=DAY, composite=composite).tile(0, 0)
+        Cube.of([wrong], grid(64, 64), bands, instant=DAY).with_composite(composite).tile(0, 0)
 
 
 # -- lazily, coarsely, elsewhere -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import torch
 
 from geoseg.catalog.cards import WEIGHTS
 from geoseg.core.progress import Progress
+from geoseg.core.scores import foreground_iou
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import NotTrainableError, OutputNotWritableError, ResumeError
 from geoseg.models.create import load_model
@@ -21,7 +22,7 @@ from geoseg.models.normalize import affine_of
 from geoseg.training.crops import Tiles
 from geoseg.training.loop import LAST, AtomicCheckpointIO
 from geoseg.training.recipe import Augmentation
-from geoseg.training.segmentation_module import SCORE, iou_of
+from geoseg.training.segmentation_module import SCORE
 from tests.support.little_sets import finetune, little_set, pair, recipe, same_history, same_weights, scene, set_of
 
 QUICK = {"steps": 30, "round_steps": 3, "lr": 0.05, "warmup": 0.0, "batch_size": 4, "validation": 0.3}
@@ -57,7 +58,7 @@ def score_of(folder: Path, data) -> float:
         for truth in (0, 1):
             for said in (0, 1):
                 confusion[truth, said] += ((chip["mask"] == truth) & (answer == bool(said))).sum()
-    return float(iou_of(confusion))
+    return foreground_iou(confusion.numpy())
 
 
 VARIANTS = {
