@@ -12,6 +12,7 @@ import numpy as np
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.datasets.pair import Georeference, LabelledSet, Pair
 from geoseg.errors import BadOptionError, NotTrainableError
+from geoseg.evaluation.plan import Protocol
 from geoseg.training.split import draw
 
 TRAIN, VALIDATION, TEST = ("", "train"), "val", "test"
@@ -144,13 +145,11 @@ def leave_one_region_out(data: LabelledSet, *, held_out: Sequence[str] = (), see
         NotTrainableError: There is one region, so nothing to learn from.
         BadOptionError: A region that is to be held out does not exist.
     """
-    regions = data.regions
-    if unknown := sorted(set(held_out) - set(regions)):
-        raise BadOptionError(f"{data.name} has no region {unknown[0]!r}; it has {', '.join(regions)}.")
-    if len(regions) < 2:
+    held_out = _regions_of(data, held_out)
+    if len(data.regions) < 2:
         raise NotTrainableError(
-            f"All of {data.name} is of one region ({', '.join(regions)}): none is left to learn from. "
-            "Use evaluate split, or group its images with --regions."
+            f"{data.name} has one region ({data.regions[0]}), so no other is left to learn from: expected two or more. "
+            "Use evaluate split, group its images with --regions, or score models as they are with --no-train."
         )
     pooled = _one_split(data)
     return tuple(
@@ -160,7 +159,7 @@ def leave_one_region_out(data: LabelledSet, *, held_out: Sequence[str] = (), see
             test=data.where(lambda pair, region=region: pair.region == region),  # type: ignore[misc]
             seed=seed,
         )
-        for region in (held_out or regions)
+        for region in held_out
     )
 
 
@@ -173,9 +172,9 @@ def by_split(data: LabelledSet, *, seed: int = 0) -> tuple[Fold, ...]:
     training = data.where(lambda pair: pair.split in (*TRAIN, VALIDATION))
     test = data.where(lambda pair: pair.split not in (*TRAIN, VALIDATION))
     if not test.pairs or not any(pair.split in TRAIN for pair in training.pairs):
-        known = ", ".join(sorted({pair.split or "(none)" for pair in data.pairs}))
         raise NotTrainableError(
-            f"{data.name} has the splits {known}: train and test are needed. Use evaluate loro, or sources with splits."
+            f"{data.name} has the splits {_splits(data)}: train and test are needed. "
+            "Use evaluate loro, sources with splits, or --no-train to score models as they are on the test split."
         )
     return (Fold("split", training, test, seed=seed),)
 
@@ -189,7 +188,7 @@ def few_shot(
         NotTrainableError: Fewer images than shots, or no draw with every class.
         BadOptionError: A region that is to be held out does not exist.
     """
-    if any(pair.split == TEST for pair in data.pairs) and not held_out:
+    if _has_test_split(data) and not held_out:
         base = by_split(data, seed=seed)
         base = tuple(
             replace(
@@ -218,14 +217,37 @@ def few_shot(
     return tuple(folds)
 
 
-def scored_only(folds: Sequence[Fold]) -> tuple[Fold, ...]:
-    """The folds for a model that learns nothing: each test set once."""
-    once: dict[tuple[str, ...], Fold] = {}
-    for fold in folds:
-        key = tuple(pair.id for pair in fold.test.pairs)
-        name = fold.name if not fold.shots else fold.name.removesuffix(f"-{fold.shots}-shots-{fold.repeat}")
-        once.setdefault(key, Fold(name, None, fold.test, seed=fold.seed))
-    return tuple(once.values())
+def scored_folds(
+    data: LabelledSet, protocol: Protocol, *, held_out: Sequence[str] = (), seed: int = 0
+) -> tuple[Fold, ...]:
+    """Choose what a model that learns nothing here is scored on: each test set of a protocol once.
+
+    The folds have the names and test sets that a model that learns would get. No image to learn from is needed: a set
+    that holds nothing but a test split, or a single region, can be scored.
+
+    Args:
+        data: Labelled images.
+        protocol: ``split``, ``loro`` or ``fewshot``.
+        held_out: Regions to score; empty: all.
+        seed: Of the evaluation.
+
+    Raises:
+        BadOptionError: The set has no test split (``split``), or a region does not exist.
+    """
+    if protocol == "split":
+        test = data.where(lambda pair: pair.split not in (*TRAIN, VALIDATION))
+        if not test.pairs:
+            raise BadOptionError(
+                f"{data.name} has no images to test on: expected a test split, got {_splits(data)}. "
+                "Use evaluate loro, which scores every region, or add a source with a test split."
+            )
+        return (Fold("split", None, test, seed=seed),)
+    if protocol == "fewshot" and _has_test_split(data) and not held_out:
+        return (Fold("split", None, data.where(lambda pair: pair.split == TEST), seed=seed),)
+    return tuple(
+        Fold(region, None, data.where(lambda pair, region=region: pair.region == region), seed=seed)  # type: ignore[misc]
+        for region in _regions_of(data, held_out)
+    )
 
 
 def check_classes(fold: Fold, facts: Mapping[str, LabelFacts]) -> None:
@@ -243,6 +265,21 @@ def check_classes(fold: Fold, facts: Mapping[str, LabelFacts]) -> None:
             f"Fold {fold.name}: its {len(fold.training.pairs)} images to learn from hold no {', '.join(missing)}. "
             "Give more regions, or hold out others with --held-out."
         )
+
+
+def _regions_of(data: LabelledSet, held_out: Sequence[str]) -> tuple[str, ...]:
+    """The regions to hold out: those asked for, else all."""
+    if unknown := sorted(set(held_out) - set(data.regions)):
+        raise BadOptionError(f"{data.name} has no region {unknown[0]!r}; it has {', '.join(data.regions)}.")
+    return tuple(held_out) or data.regions
+
+
+def _has_test_split(data: LabelledSet) -> bool:
+    return any(pair.split == TEST for pair in data.pairs)
+
+
+def _splits(data: LabelledSet) -> str:
+    return ", ".join(sorted({pair.split or "(none)" for pair in data.pairs}))
 
 
 def _one_split(data: LabelledSet) -> LabelledSet:

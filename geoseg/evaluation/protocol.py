@@ -41,7 +41,7 @@ from geoseg.evaluation.folds import (
     few_shot,
     label_facts,
     leave_one_region_out,
-    scored_only,
+    scored_folds,
 )
 from geoseg.evaluation.held_out import file_stem, write_held_out
 from geoseg.evaluation.plan import DEFAULT_SETTINGS, EvaluationPlan, EvaluationSettings, Protocol
@@ -177,20 +177,26 @@ def _tasks(
 ) -> list[Task]:
     """What is to be done, checked as far as it can be before anything is trained."""
     # entries that are shown the same data share its folds, and so the images that are held in memory
-    looked_at: dict[int, tuple[dict[str, LabelFacts], tuple[Fold, ...]]] = {}
+    facts_of: dict[int, dict[str, LabelFacts]] = {}
+    folds_of: dict[tuple[int, bool], tuple[Fold, ...]] = {}
     tasks = []
     for entry in everyone:
-        if id(entry.data) not in looked_at:
-            looked_at[id(entry.data)] = label_facts(entry.data, report), _folds(plan, protocol, entry.data)
-        facts, folds = looked_at[id(entry.data)]
-        for fold in scored_only(folds) if entry.recipe is None else folds:
+        key, train = id(entry.data), entry.recipe is not None
+        if key not in facts_of:
+            facts_of[key] = label_facts(entry.data, report)
+        if (key, train) not in folds_of:
+            folds_of[key, train] = _folds(plan, protocol, entry.data, train=train)
+        facts = facts_of[key]
+        for fold in folds_of[key, train]:
             check_classes(fold, facts)
             folder = fold_folder(out, entry.label, fold.name)
             tasks.append(Task(entry, fold, folder, _fingerprint(entry, fold, facts)))
     return tasks
 
 
-def _folds(plan: EvaluationPlan, protocol: Protocol, data: LabelledSet) -> tuple[Fold, ...]:
+def _folds(plan: EvaluationPlan, protocol: Protocol, data: LabelledSet, *, train: bool) -> tuple[Fold, ...]:
+    if not train:
+        return scored_folds(data, protocol, held_out=plan.held_out, seed=plan.seed)
     if protocol == "split":
         return by_split(data, seed=plan.seed)
     if protocol == "loro":

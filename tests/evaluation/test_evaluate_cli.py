@@ -27,13 +27,13 @@ PAPERS = sorted(path.name for path in (Path(__file__).parents[2] / "configs" / "
 
 DYING = """
 import os, signal, sys
-from geoseg.training.loop import Told
-told = Told.on_train_batch_end
+from geoseg.training.loop import ProgressCallback
+told = ProgressCallback.on_train_batch_end
 def on_train_batch_end(self, trainer, *more):
     told(self, trainer, *more)
     if trainer.global_step == 3 and "Lagos" in str(trainer.default_root_dir):
         os.kill(os.getpid(), signal.SIGKILL)
-Told.on_train_batch_end = on_train_batch_end
+ProgressCallback.on_train_batch_end = on_train_batch_end
 from geoseg.cli.main import run
 run(sys.argv[1:])
 """
@@ -176,6 +176,18 @@ def test_a_split_is_judged_on_the_test_and_on_what_is_unseen(tmp_path):
     assert {(row["block"], row["row"]) for row in answer["rows"]} == {("test", "group"), ("test", "all")}
     assert (out / "unet" / "fold-split" / "masks" / "Lagos_1.tif").is_file()
     assert (out / "figures" / "regions-test.png").is_file()
+
+
+@pytest.mark.parametrize("protocol", ["split", "loro"])
+def test_labelled_chips_are_scored_without_training(protocol, tmp_path):
+    data = write_regions(tmp_path / "chips", {"Lagos": 2}, split="test")
+    words = ("evaluate", protocol, "--data", data, *PLAIN, "--model", "otsu", "--out", tmp_path / "out", "--no-figures")
+    answer = answered(*words, "--no-train")
+    group, *_ = answer["rows"]
+    assert (group["row"], group["region"], group["chips"]) == ("group", "Lagos", 2)
+    assert group["scores"]["iou_water"] > 0.5
+    again = answered(*words)  # a baseline learns nothing with or without --no-train
+    assert again["rows"] == answer["rows"]
 
 
 def test_a_few_shot_curve_has_modes_draws_and_a_line_for_what_learns_nothing(regions, tmp_path):

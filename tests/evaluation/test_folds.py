@@ -20,7 +20,7 @@ from geoseg.evaluation.folds import (
     label_facts,
     leave_one_region_out,
     regrouped,
-    scored_only,
+    scored_folds,
 )
 
 
@@ -94,9 +94,32 @@ def test_shots_are_drawn_anew_and_tested_on_the_test_split():
     assert all(ids(fold.test) == {"t"} and not ids(fold.training) & {"t", "v"} for fold in folds)
     assert len({frozenset(ids(fold.training)) for fold in folds if fold.shots == 5}) > 1
     assert [ids(each.training) for each in few_shot(data, [2, 5], 3)] == [ids(each.training) for each in folds]
-    assert len(scored_only(folds)) == 1
     with pytest.raises(NotTrainableError, match="13 shots were asked for, and 12 images"):
         few_shot(data, [2, 13], 1)
+
+
+@pytest.mark.parametrize("protocol", ["split", "loro", "fewshot"])
+def test_a_model_that_learns_nothing_gets_the_test_sets_of_one_that_does(protocol):
+    data = set_of(*(pair(f"p{n}", "a", "train") for n in range(3)), pair("t", "a", "test"), pair("u", "b", "test"))
+    folds = {"split": by_split, "loro": leave_one_region_out, "fewshot": lambda data: few_shot(data, [2], 2)}
+    taught = {(fold.name.removesuffix("-2-shots-1"), *sorted(ids(fold.test))) for fold in folds[protocol](data)}
+    scored = scored_folds(data, protocol)
+    assert {(fold.name, *sorted(ids(fold.test))) for fold in scored} <= taught
+    assert len(scored) == {"split": 1, "loro": 2, "fewshot": 1}[protocol]
+    assert all((fold.training, fold.shots, fold.repeat) == (None, 0, 0) for fold in scored)
+
+
+@pytest.mark.parametrize("protocol", ["split", "loro", "fewshot"])
+def test_nothing_to_learn_from_is_needed_to_score(protocol):
+    (fold,) = scored_folds(set_of(pair("t", "a", "test"), pair("u", "a", "test")), protocol)
+    assert ids(fold.test) == {"t", "u"} and fold.name == ("a" if protocol == "loro" else "split")
+
+
+def test_to_score_by_split_there_must_be_a_test_split():
+    with pytest.raises(BadOptionError, match=r"expected a test split, got train, val\. Use evaluate loro"):
+        scored_folds(set_of(pair("p", "a", "train"), pair("v", "a", "val")), "split")
+    with pytest.raises(BadOptionError, match="no region 'q'"):
+        scored_folds(set_of(pair("t", "a", "test")), "loro", held_out=("q",))
 
 
 def test_a_fold_whose_teachers_lack_a_class_is_refused_before_any_training():
