@@ -159,11 +159,11 @@ def _with_data(plan: EvaluationPlan, data: list[str], told: dict[str, Any], band
 
 def _with_models(plan: EvaluationPlan, names: tuple[str, ...]) -> EvaluationPlan:
     """Only these; those that a file describes as it does."""
-    from geoseg.evaluation.plan import Contender
+    from geoseg.evaluation.plan import ModelSpec
 
     if not names:
         return plan
     labels = [Path(name).name if "/" in name else name for name in names]  # a bundle goes by its folder's name
     labels = [name if labels.count(label) > 1 else label for label, name in zip(labels, names, strict=True)]
-    models = {label: plan.models.get(name) or Contender(model=name) for label, name in zip(labels, names, strict=True)}
+    models = {label: plan.models.get(name) or ModelSpec(model=name) for label, name in zip(labels, names, strict=True)}
     return plan.model_copy(update={"models": models})

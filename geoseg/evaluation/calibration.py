@@ -11,7 +11,7 @@ from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadOptionError, InputRangeError
 from geoseg.evaluation.counts import NOT_OBSERVED
 
-CENTS = 101
+PERCENTS = 101
 """0 to 100 per cent."""
 
 
@@ -41,7 +41,7 @@ class ProbabilityCounts:
     @classmethod
     def none(cls) -> ProbabilityCounts:
         """Nothing counted yet."""
-        return cls(np.zeros(CENTS, np.int64), np.zeros(CENTS, np.int64))
+        return cls(np.zeros(PERCENTS, np.int64), np.zeros(PERCENTS, np.int64))
 
     @classmethod
     def of(cls, truth: NDArray[np.integer], probability: NDArray[np.generic]) -> ProbabilityCounts:
@@ -63,10 +63,10 @@ class ProbabilityCounts:
         said = (truth != UNLABELLED) & (truth != NOT_OBSERVED)
         if (said & (truth != 0) & (truth != 1)).any():
             raise InputRangeError("Calibration is of class 1 against class 0, and the label holds others.")
-        cents, seen = _cents(probability)
+        percent, seen = _whole_percent(probability)
         both = said & seen
-        pixels = np.bincount(cents[both], minlength=CENTS)
-        positives = np.bincount(cents[both & (truth == 1)], minlength=CENTS)
+        pixels = np.bincount(percent[both], minlength=PERCENTS)
+        positives = np.bincount(percent[both & (truth == 1)], minlength=PERCENTS)
         return cls(pixels, positives, int(np.count_nonzero(said & ~seen)))
 
     def __add__(self, other: ProbabilityCounts) -> ProbabilityCounts:
@@ -120,15 +120,15 @@ class ProbabilityCounts:
         Raises:
             BadOptionError: As :meth:`expected_calibration_error`.
         """
-        if of not in {"confidence", "class 1"} or not 1 <= bins < CENTS:
+        if of not in {"confidence", "class 1"} or not 1 <= bins < PERCENTS:
             raise BadOptionError(
                 f"Calibration of {of!r} in {bins} bins cannot be: ask for 'confidence' or 'class 1' and 1 to 100 bins."
             )
-        cents = np.arange(CENTS)
-        claimed, true = cents, self.positives
+        percent = np.arange(PERCENTS)
+        claimed, true = percent, self.positives
         if of == "confidence":
-            claimed = np.where(cents >= 50, cents, 100 - cents)
-            true = np.where(cents >= 50, self.positives, self.pixels - self.positives)
+            claimed = np.where(percent >= 50, percent, 100 - percent)
+            true = np.where(percent >= 50, self.positives, self.pixels - self.positives)
         place = np.maximum(-(-claimed * bins // 100) - 1, 0)  # whole numbers: no edge falls on a rounding error
 
         def binned(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -161,19 +161,19 @@ class Reliability:
     true: NDArray[np.float64]
 
 
-def _cents(probability: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _whole_percent(probability: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Whole per cent (0 where not observed), and where observed."""
     if probability.dtype == np.uint8:
         seen = probability != NOT_OBSERVED
-        cents = np.where(seen, probability, 0).astype(np.int64)
+        percent = np.where(seen, probability, 0).astype(np.int64)
     elif probability.dtype.kind == "f":
         seen = ~np.isnan(probability)
         values = np.where(seen, probability, 0)
         if ((values < 0) | (values > 1)).any():
             raise InputRangeError("A probability lies outside 0 to 1. Give probabilities, not logits or per cent.")
-        cents = np.rint(values.astype(np.float64) * 100).astype(np.int64)
+        percent = np.rint(values.astype(np.float64) * 100).astype(np.int64)
     else:
         raise InputRangeError(f"Probabilities of {probability.dtype} are neither float nor uint8 per cent.")
-    if (cents >= CENTS).any():
-        raise InputRangeError(f"A probability of {cents.max()} per cent cannot be. Give 0 to 100, 255 where unknown.")
-    return cents, seen
+    if (percent >= PERCENTS).any():
+        raise InputRangeError(f"A probability of {percent.max()} per cent cannot be. Give 0 to 100, 255 where unknown.")
+    return percent, seen

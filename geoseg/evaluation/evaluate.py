@@ -13,7 +13,7 @@ from geoseg.evaluation.plan import DEFAULT_SETTINGS, EvaluationPlan, EvaluationS
 from geoseg.evaluation.protocol import Evaluated, run_folds
 from geoseg.evaluation.report import as_plain, summary, write_report
 from geoseg.evaluation.rows import Table
-from geoseg.evaluation.table import tabled
+from geoseg.evaluation.table import build_table
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def evaluate(
     if out.exists() and not out.is_dir():
         raise OutputNotWritableError(f"{out} is a file. Choose a folder with --out.")
     evaluated = run_folds(plan, protocol, out, settings, report)
-    table = tabled(protocol, evaluated.folds, seed=plan.seed)
+    table = build_table(protocol, evaluated.folds, seed=plan.seed)
     seconds = perf_counter() - begun
     files = write_report(table, evaluated, plan, settings.command, seconds)
     if settings.figures:

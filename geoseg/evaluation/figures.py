@@ -227,8 +227,8 @@ def _error_maps(evaluated: Evaluated) -> Iterable[tuple[str, Figure]]:
     for fold in evaluated.folds:
         for chip in fold.chips:
             shown.setdefault(own_id(chip.id, fold.data), []).append((fold, chip))
-    entries = {entry.label: entry for entry in evaluated.entries}
-    pairs = {(label, pair.id): pair for label, entry in entries.items() for pair in entry.data.pairs}
+    runs = {run.label: run for run in evaluated.runs}
+    pairs = {(label, pair.id): pair for label, run in runs.items() for pair in run.data.pairs}
     for identity in _chosen(evaluated):
         said = shown[identity]
         panels = []
@@ -238,7 +238,7 @@ def _error_maps(evaluated: Evaluated) -> Iterable[tuple[str, Figure]]:
             label = fold.label + f" {LEARNED}" * (chip.id in fold.learned_from)
             panels.append((label, chip.confusion.matrix, outcomes(truth, mask)))
         fold, chip = said[0]
-        yield file_stem(identity), _error_map(pairs[fold.label, chip.id], entries[fold.label].data.bands, panels)
+        yield file_stem(identity), _error_map(pairs[fold.label, chip.id], runs[fold.label].data.bands, panels)
 
 
 def _chosen(evaluated: Evaluated) -> list[str]:

@@ -29,7 +29,7 @@ LARGEST_CHAIN = 4
 """Files that may extend each other."""
 
 
-class Contender(Record):
+class ModelSpec(Record):
     """A model in the table.
 
     Attributes:
@@ -93,7 +93,7 @@ class EvaluationPlan(Record):
     bands: tuple[str, ...] | None = None
     sensor: str | None = None
     crop_px: int | None = Field(default=None, ge=16)
-    models: dict[str, Contender] = {}
+    models: dict[str, ModelSpec] = {}
     recipe: dict[str, Any] = {}
     regions: str | dict[str, tuple[str, ...]] = "region"
     held_out: tuple[str, ...] = ()

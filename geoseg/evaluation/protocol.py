@@ -30,7 +30,6 @@ from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.errors import BadOptionError, NotTrainableError, OutputExistsError
 from geoseg.evaluation.boundary import BoundaryCounts
 from geoseg.evaluation.calibration import ProbabilityCounts
-from geoseg.evaluation.contenders import Entry, entries
 from geoseg.evaluation.cost import peak_memory, size_of
 from geoseg.evaluation.counts import Confusion
 from geoseg.evaluation.folds import (
@@ -47,6 +46,7 @@ from geoseg.evaluation.held_out import file_stem, write_held_out
 from geoseg.evaluation.plan import DEFAULT_SETTINGS, EvaluationPlan, EvaluationSettings, Protocol
 from geoseg.evaluation.predicting import Predicted, predict_pair
 from geoseg.evaluation.records import ChipRecord, Costs, FoldRecord, read_fold, write_record
+from geoseg.evaluation.runs import Run, resolve_runs
 from geoseg.evaluation.train_test_overlap import learned_from
 from geoseg.models.inference import Predictor
 from geoseg.models.network import resolve_device
@@ -68,7 +68,7 @@ class Task:
         fingerprint: Of everything that decides the result, the label's pixels included; images count by id and size.
     """
 
-    entry: Entry
+    run: Run
     fold: Fold
     folder: Path
     fingerprint: str
@@ -86,7 +86,7 @@ class Evaluated:
     """
 
     protocol: Protocol
-    entries: tuple[Entry, ...]
+    runs: tuple[Run, ...]
     folds: tuple[FoldRecord, ...]
     out: Path
 
@@ -118,23 +118,23 @@ def run_folds(
         GeosegError: What else stands in the way.
     """
     resolve_device(settings.device)
-    everyone = entries(plan, train=settings.train)
-    tasks = _tasks(plan, protocol, everyone, out, report)
+    runs = resolve_runs(plan, train=settings.train)
+    tasks = _tasks(plan, protocol, runs, out, report)
     _check_apart(tasks)
     finished = [read_fold(task.folder / RESULT) for task in tasks]
     _check_out(tasks, finished, overwrite=settings.overwrite)
     records = []
     for number, (task, known) in enumerate(zip(tasks, finished, strict=True)):
-        report(Progress("folds", number, len(tasks), "folds", f"{task.entry.label}: {task.fold.name}"))
+        report(Progress("folds", number, len(tasks), "folds", f"{task.run.label}: {task.fold.name}"))
         if known is not None and known.fingerprint == task.fingerprint:
             # an earlier version did not record what a bundle knew
             records.append(known.model_copy(update={"learned_from": _learned_from(task)}))
             continue
-        if number and tasks[number - 1].entry.data is not task.entry.data:
-            tasks[number - 1].entry.data.forget_images()
+        if number and tasks[number - 1].run.data is not task.run.data:
+            tasks[number - 1].run.data.forget_images()
         records.append(_do(task, settings.device, report))
     report(Progress("folds", len(tasks), len(tasks), "folds"))
-    return Evaluated(protocol, everyone, tuple(records), out)
+    return Evaluated(protocol, runs, tuple(records), out)
 
 
 def fold_folder(out: Path, label: str, fold: str) -> Path:
@@ -162,8 +162,8 @@ def count(pair: Pair, truth: NDArray[np.int16], said: Predicted, files: tuple[st
         not_observed=confusion.not_observed,
         no_answer=int(np.count_nonzero(said.no_answer & np.isin(truth, (0, 1)))),
         boundary=(outline.predicted, outline.predicted_near, outline.labelled, outline.labelled_near),
-        cents=tuple(calibration.pixels.tolist()),
-        cents_of_class_1=tuple(calibration.positives.tolist()),
+        probability_histogram=tuple(calibration.pixels.tolist()),
+        positive_histogram=tuple(calibration.positives.tolist()),
         mask=files[0],
         probability=files[1],
         seconds=round(said.seconds, 4),
@@ -172,25 +172,23 @@ def count(pair: Pair, truth: NDArray[np.int16], said: Predicted, files: tuple[st
     )
 
 
-def _tasks(
-    plan: EvaluationPlan, protocol: Protocol, everyone: Sequence[Entry], out: Path, report: Report
-) -> list[Task]:
+def _tasks(plan: EvaluationPlan, protocol: Protocol, runs: Sequence[Run], out: Path, report: Report) -> list[Task]:
     """What is to be done, checked as far as it can be before anything is trained."""
     # entries that are shown the same data share its folds, and so the images that are held in memory
     facts_of: dict[int, dict[str, LabelFacts]] = {}
     folds_of: dict[tuple[int, bool], tuple[Fold, ...]] = {}
     tasks = []
-    for entry in everyone:
-        key, train = id(entry.data), entry.recipe is not None
+    for run in runs:
+        key, train = id(run.data), run.recipe is not None
         if key not in facts_of:
-            facts_of[key] = label_facts(entry.data, report)
+            facts_of[key] = label_facts(run.data, report)
         if (key, train) not in folds_of:
-            folds_of[key, train] = _folds(plan, protocol, entry.data, train=train)
+            folds_of[key, train] = _folds(plan, protocol, run.data, train=train)
         facts = facts_of[key]
         for fold in folds_of[key, train]:
             check_classes(fold, facts)
-            folder = fold_folder(out, entry.label, fold.name)
-            tasks.append(Task(entry, fold, folder, _fingerprint(entry, fold, facts)))
+            folder = fold_folder(out, run.label, fold.name)
+            tasks.append(Task(run, fold, folder, _fingerprint(run, fold, facts)))
     return tasks
 
 
@@ -204,18 +202,18 @@ def _folds(plan: EvaluationPlan, protocol: Protocol, data: LabelledSet, *, train
     return few_shot(data, plan.shots, plan.repeats, held_out=plan.held_out, seed=plan.seed)
 
 
-def _fingerprint(entry: Entry, fold: Fold, facts: dict[str, LabelFacts]) -> str:
-    start = entry.model.card.sha256 if entry.model.folder else ""
-    recipe = entry.recipe.model_copy(update={"seed": fold.seed}).model_dump(mode="json") if entry.recipe else None
+def _fingerprint(run: Run, fold: Fold, facts: dict[str, LabelFacts]) -> str:
+    start = run.model.card.sha256 if run.model.folder else ""
+    recipe = run.recipe.model_copy(update={"seed": fold.seed}).model_dump(mode="json") if run.recipe else None
     # what a training starts from decides it as much as what is only scored
-    told = entry.model.folder is not None or entry.recipe is None
-    card = entry.model.card.model_dump(mode="json") if told else None
+    told = run.model.folder is not None or run.recipe is None
+    card = run.model.card.model_dump(mode="json") if told else None
 
     def seen(data: LabelledSet | None) -> list[object]:
         pairs = data.pairs if data else ()
         return [(each.id, each.region, each.split, each.weight, each.shape, facts[each.id].sha256) for each in pairs]
 
-    data = entry.data
+    data = run.data
     parts: list[object] = [start, recipe, card, data.bands, data.unit, data.classes, data.meaning.name]
     parts += [seen(fold.training), seen(fold.test)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -228,7 +226,7 @@ def _check_apart(tasks: Sequence[Task]) -> None:
         other = first.setdefault(task.folder, task)
         if other is not task:
             raise BadOptionError(
-                f"Two models are called {task.entry.label}, so that both would write {task.folder}. "
+                f"Two models are called {task.run.label}, so that both would write {task.folder}. "
                 "Rename one of them in --config."
             )
 
@@ -256,31 +254,31 @@ def _done_otherwise(folder: Path) -> OutputExistsError:
 
 
 def _do(task: Task, device: str, report: Report) -> FoldRecord:
-    entry, fold = task.entry, task.fold
+    run, fold = task.run, task.fold
     notes: list[str] = []
     trained: dict[str, Any] = {}
-    if entry.recipe is not None:
+    if run.recipe is not None:
         trained = _trained(task, device, report)
         notes += trained["notes"]
         predictor = Predictor.of(task.folder, device)
     else:
-        predictor = Predictor.of(entry.model, device)
+        predictor = Predictor.of(run.model, device)
     chips, costs = _scored(task, predictor, trained, report)
     record = FoldRecord(
         fingerprint=task.fingerprint,
-        label=entry.label,
-        mode=entry.mode,
-        model=entry.model.name,
-        data=entry.data.name,
-        sensor=entry.data.sensor,
-        bands=entry.data.bands,
-        classes=entry.data.classes,
+        label=run.label,
+        mode=run.mode,
+        model=run.model.name,
+        data=run.data.name,
+        sensor=run.data.sensor,
+        bands=run.data.bands,
+        classes=run.data.classes,
         fold=fold.name,
         shots=fold.shots,
         repeat=fold.repeat,
         seed=fold.seed,
-        recipe=entry.recipe.model_dump(mode="json", exclude_defaults=True) if entry.recipe else {},
-        trained_on=tuple(pair.id for pair in fold.training.pairs) if fold.training and entry.recipe else (),
+        recipe=run.recipe.model_dump(mode="json", exclude_defaults=True) if run.recipe else {},
+        trained_on=tuple(pair.id for pair in fold.training.pairs) if fold.training and run.recipe else (),
         learned_from=_learned_from(task),
         threshold_pct=predictor.card.threshold_pct,
         chips=chips,
@@ -303,15 +301,15 @@ def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
         raise _done_otherwise(task.folder)
     if stamp is not None and stamp.get("seconds") is not None and (task.folder / CARD).is_file():
         return stamp
-    entry, fold = task.entry, task.fold
-    assert entry.recipe is not None and fold.training is not None
+    run, fold = task.run, task.fold
+    assert run.recipe is not None and fold.training is not None
     task.folder.mkdir(parents=True, exist_ok=True)
     _write_stamp(task.folder, {"fingerprint": task.fingerprint})
-    recipe = entry.recipe.model_copy(update={"seed": fold.seed})
+    recipe = run.recipe.model_copy(update={"seed": fold.seed})
 
     def told(event: Progress) -> None:
         if event.step != "labels":  # they are held in memory by now
-            report(replace(event, note=f"{entry.label}: {fold.name}; {event.note}".removesuffix("; ")))
+            report(replace(event, note=f"{run.label}: {fold.name}; {event.note}".removesuffix("; ")))
 
     resume = RunFingerprint.read(task.folder / RUN) is not None
     try:
@@ -319,7 +317,7 @@ def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
             fold.training, recipe, task.folder, RunSettings(resume=resume, overwrite=not resume, device=device), told
         )
     except NotTrainableError as error:
-        raise NotTrainableError(f"Fold {fold.name} of {entry.label}: {error}") from None
+        raise NotTrainableError(f"Fold {fold.name} of {run.label}: {error}") from None
     stamp = {
         "fingerprint": task.fingerprint,
         "seconds": done.seconds,
@@ -346,7 +344,7 @@ def _write_stamp(folder: Path, stamp: dict[str, Any]) -> None:
 
 def _learned_from(task: Task) -> tuple[str, ...]:
     """Held-out images that a bundle knew before this evaluation, whether or not it learns more in it."""
-    model = task.entry.model
+    model = task.run.model
     return learned_from(model.card, (pair.id for pair in task.fold.test.pairs)) if model.folder else ()
 
 
@@ -358,7 +356,7 @@ def _scored(
     size = size_of(predictor.load())
     with peak_memory(not predictor.on_cpu) as peak:
         for number, pair in enumerate(fold.test.pairs):
-            report(Progress("score", number, len(fold.test.pairs), "images", f"{task.entry.label}: {fold.name}"))
+            report(Progress("score", number, len(fold.test.pairs), "images", f"{task.run.label}: {fold.name}"))
             said = predict_pair(predictor, pair)
             files = _written(task, pair, said, meaning)
             _, truth = pair.read()
@@ -383,11 +381,11 @@ def _scored(
 def _written(task: Task, pair: Pair, said: Predicted, meaning: TargetClass) -> tuple[str, str]:
     tags = {
         "TIFFTAG_SOFTWARE": f"geoseg {__version__}",
-        "GEOSEG_MODEL": task.entry.label,
+        "GEOSEG_MODEL": task.run.label,
         "GEOSEG_IMAGE": pair.id,
         "GEOSEG_HELD_OUT": task.fold.name,
     }
-    if task.entry.data.simulated:
+    if task.run.data.simulated:
         tags["GEOSEG_SIMULATED"] = "yes"
     mask, probability = write_held_out(task.folder, pair, said, meaning, tags)
     return mask.relative_to(task.folder).as_posix(), probability.relative_to(task.folder).as_posix()

@@ -45,8 +45,8 @@ class ChipRecord(Record):
     not_observed: int
     no_answer: int = 0
     boundary: tuple[int, int, int, int]
-    cents: tuple[int, ...]
-    cents_of_class_1: tuple[int, ...]
+    probability_histogram: tuple[int, ...]
+    positive_histogram: tuple[int, ...]
     mask: str
     probability: str
     seconds: float
@@ -67,7 +67,9 @@ class ChipRecord(Record):
     @property
     def calibration(self) -> ProbabilityCounts:
         """Probability counts, to be added."""
-        return ProbabilityCounts(np.array(self.cents, np.int64), np.array(self.cents_of_class_1, np.int64))
+        return ProbabilityCounts(
+            np.array(self.probability_histogram, np.int64), np.array(self.positive_histogram, np.int64)
+        )
 
 
 class Costs(Record):

@@ -215,13 +215,13 @@ def _short(table: Table) -> list[str]:
         header += [f"mean {title}{what} (std)", regions]
     lines = []
     for cost in table.costs:
-        rows = [row for row in table.rows if row.label == cost.label and row.block == _judged(table)]
+        rows = [row for row in table.rows if row.label == cost.label and row.block == _headline_block(table)]
         cells = [cell for end in ("", "_unseen")[: 1 + unseen] for cell in _short_cells(table, rows, end)]
         lines.append([cost.label, *cells, *_seconds(cost)])
     return _aligned([*header, "train s", "score s"], lines)
 
 
-def _judged(table: Table) -> str:
+def _headline_block(table: Table) -> str:
     """The block that speaks for the table: that of the test split."""
     names = [block.name for block in table.blocks]
     return "test" if "test" in names else names[0]
@@ -354,16 +354,16 @@ def _run(evaluated: Evaluated, plan: EvaluationPlan, command: str, seconds: floa
         "plan": plan.model_dump(mode="json", exclude_defaults=True),
         "data": [
             {
-                "model": entry.label,
-                "data": entry.data.name,
-                "sensor": entry.data.sensor,
-                "bands": list(entry.data.bands),
-                "images": len(entry.data.pairs),
-                "simulated": entry.data.simulated,
-                "sources": list(entry.data.sources),
-                "notes": list(entry.data.notes),
+                "model": run.label,
+                "data": run.data.name,
+                "sensor": run.data.sensor,
+                "bands": list(run.data.bands),
+                "images": len(run.data.pairs),
+                "simulated": run.data.simulated,
+                "sources": list(run.data.sources),
+                "notes": list(run.data.notes),
             }
-            for entry in evaluated.entries
+            for run in evaluated.runs
         ],
         "folds": [
             {

@@ -26,14 +26,14 @@ from geoseg.evaluation.records import ChipRecord, FoldRecord
 from geoseg.evaluation.rows import CostRow, Row, RowKind, ScoreBlock, Table
 from geoseg.evaluation.scores import UnitMean, score_functions
 from geoseg.evaluation.unseen import warning_of, with_unseen
-from geoseg.evaluation.uscore import SIDE_PX, Effort, u_scores
+from geoseg.evaluation.uscore import SIDE_PX, ModelCost, u_scores
 
 CHIP_MEAN = "_chip_mean"
 """Ends the name of a score that is averaged over chips; without it, a score is pooled over the row's pixels."""
 CALIBRATION = "ece"
 
 
-def tabled(protocol: Protocol, folds: Sequence[FoldRecord], *, seed: int) -> Table:
+def build_table(protocol: Protocol, folds: Sequence[FoldRecord], *, seed: int) -> Table:
     """The table of finished folds.
 
     Args:
@@ -199,7 +199,7 @@ def _intervals(block: ScoreBlock, names: Sequence[str], *, by_region: bool, seed
     return {name: bootstrap_interval(matrices, score, seed=seed) for name, score in functions.items()}
 
 
-def _headline(protocol: Protocol, rows: Sequence[Row], label: str) -> Row:
+def _headline_row(protocol: Protocol, rows: Sequence[Row], label: str) -> Row:
     """A contender's row that speaks for it: over regions in loro, of the test split, of the most shots."""
     own = [row for row in rows if row.label == label and not row.kind.startswith("std")]
     wanted: tuple[RowKind, ...] = ("mean_unseen", "mean", "group")
@@ -219,12 +219,12 @@ def _costs(protocol: Protocol, folds: Sequence[FoldRecord], rows: Sequence[Row],
         costs = [fold.costs for fold in own]
         seconds = sum(each.score_seconds for each in costs)
         trained = [each.train_seconds for each in costs if each.train_seconds is not None]
-        speaking = _headline(protocol, rows, label)
+        headline_row = _headline_row(protocol, rows, label)
         found.append(
             CostRow(
                 label,
                 own[0].sensor,
-                speaking.scores[headline],
+                headline_row.scores[headline],
                 costs[0].parameters,
                 costs[0].trainable,
                 costs[0].multiply_adds,
@@ -234,14 +234,14 @@ def _costs(protocol: Protocol, folds: Sequence[FoldRecord], rows: Sequence[Row],
                 seconds,
                 float("nan"),
                 costs[0].device,
-                speaking.learned_from,
+                headline_row.learned_from,
             )
         )
-    efforts = {
-        row.label: Effort(row.score, row.parameters / 1e6, row.multiply_adds / 1e9, row.chips_per_second)
+    costs_of = {
+        row.label: ModelCost(row.score, row.parameters / 1e6, row.multiply_adds / 1e9, row.chips_per_second)
         for row in found
     }
-    values = u_scores(efforts)
+    values = u_scores(costs_of)
     return [CostRow(**{**vars(row), "u_score": values[row.label]}) for row in found]
 
 

@@ -39,7 +39,7 @@ Anchors = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class ModelCost:
     """What one model costs, and what it comes to.
 
     Attributes:
@@ -55,37 +55,37 @@ class Effort:
     chips_per_second: float
 
 
-def u_score(effort: Effort, iou: Anchors, speed: Anchors) -> float:
+def u_score(model: ModelCost, iou: Anchors, speed: Anchors) -> float:
     """U-Score, 0 to 100.
 
     Args:
-        effort: Of the model.
+        model: Cost and IoU of the model.
         iou: 10th and 90th percentile of IoU among the models it is compared with.
         speed: Likewise of chips per second.
 
     Returns:
         NaN where the IoU is.
     """
-    if math.isnan(effort.iou):
+    if math.isnan(model.iou):
         return float("nan")
-    accuracy = _held((effort.iou - iou[0]) / _width(iou))
+    accuracy = _held((model.iou - iou[0]) / _width(iou))
     parts = (
-        _down(effort.parameters_m, LOG_PARAMETERS),
-        _down(effort.multiply_adds_g, LOG_MULTIPLY_ADDS),
-        _held((effort.chips_per_second - speed[0]) / _width(speed)),
+        _down(model.parameters_m, LOG_PARAMETERS),
+        _down(model.multiply_adds_g, LOG_MULTIPLY_ADDS),
+        _held((model.chips_per_second - speed[0]) / _width(speed)),
     )
     efficiency = len(parts) / sum(1 / part for part in parts)
     return 100 * 2 / (1 / accuracy + 1 / efficiency)
 
 
-def u_scores(efforts: Mapping[str, Effort]) -> dict[str, float]:
+def u_scores(costs_of: Mapping[str, ModelCost]) -> dict[str, float]:
     """U-Score of every model of a table, by name; NaN for all where fewer than three have an IoU."""
-    known = [each for each in efforts.values() if not math.isnan(each.iou)]
+    known = [each for each in costs_of.values() if not math.isnan(each.iou)]
     if len(known) < FEWEST:
-        return dict.fromkeys(efforts, float("nan"))
+        return dict.fromkeys(costs_of, float("nan"))
     iou = _percentiles([each.iou for each in known])
     speed = _percentiles([each.chips_per_second for each in known])
-    return {name: u_score(each, iou, speed) for name, each in efforts.items()}
+    return {name: u_score(each, iou, speed) for name, each in costs_of.items()}
 
 
 def _percentiles(values: Sequence[float]) -> Anchors:

@@ -13,7 +13,7 @@ from torchmetrics.classification import BinaryCalibrationError, MulticlassCalibr
 
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadOptionError, InputRangeError
-from geoseg.evaluation.calibration import CENTS, ProbabilityCounts
+from geoseg.evaluation.calibration import PERCENTS, ProbabilityCounts
 from geoseg.evaluation.counts import NOT_OBSERVED
 
 
@@ -21,20 +21,20 @@ def scene(seed: int, edges: int | None = None) -> tuple:
     """A label, probabilities in whole per cent (none on an edge of ``edges`` bins, or 50), and where both are known."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(UNLABELLED, 2, (40, 30)).astype(np.int16)
-    cents = rng.choice(
-        [c for c in range(CENTS) if edges is None or ((c * edges) % 100 and c != 50)], truth.shape
+    percent = rng.choice(
+        [c for c in range(PERCENTS) if edges is None or ((c * edges) % 100 and c != 50)], truth.shape
     ).astype(np.uint8)
-    cents[rng.random(truth.shape) < 0.1] = NOT_OBSERVED
-    return truth, cents, (truth != UNLABELLED) & (cents != NOT_OBSERVED)
+    percent[rng.random(truth.shape) < 0.1] = NOT_OBSERVED
+    return truth, percent, (truth != UNLABELLED) & (percent != NOT_OBSERVED)
 
 
 @pytest.mark.parametrize("bins", [10, 15])
 @pytest.mark.parametrize("seed", range(4))
 def test_it_is_torchmetrics(bins, seed):
     """Off what the two count otherwise: edges (there to the bin above, here below) and 50 per cent (there class 0)."""
-    truth, cents, both = scene(seed, bins)
-    counted = ProbabilityCounts.of(truth, cents)
-    p, t = torch.from_numpy(cents[both] / 100), torch.from_numpy(truth[both]).long()
+    truth, percent, both = scene(seed, bins)
+    counted = ProbabilityCounts.of(truth, percent)
+    p, t = torch.from_numpy(percent[both] / 100), torch.from_numpy(truth[both]).long()
     binary = BinaryCalibrationError(n_bins=bins, norm="l1")(p, t)
     assert counted.expected_calibration_error(bins, "class 1") == pytest.approx(binary.item(), rel=1e-5)
     said = MulticlassCalibrationError(2, n_bins=bins, norm="l1")(torch.stack([1 - p, p], dim=1), t)
@@ -43,8 +43,8 @@ def test_it_is_torchmetrics(bins, seed):
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 7, 10, 15, 100]), st.sampled_from(["confidence", "class 1"]))
 def test_it_is_the_formula(seed, bins, of):
-    truth, cents, both = scene(seed)
-    p, t = cents[both].astype(int), truth[both]
+    truth, percent, both = scene(seed)
+    p, t = percent[both].astype(int), truth[both]
     if of == "confidence":
         p, t = np.where(p >= 50, p, 100 - p), np.where(p >= 50, t, 1 - t)
     error = 0.0
@@ -52,25 +52,25 @@ def test_it_is_the_formula(seed, bins, of):
         here = (p * bins > (m - 1) * 100) & (p * bins <= m * 100) | ((m == 1) & (p == 0))
         if here.any():
             error += here.mean() * abs(t[here].mean() - p[here].mean() / 100)
-    assert ProbabilityCounts.of(truth, cents).expected_calibration_error(bins, of) == pytest.approx(error, abs=1e-12)
+    assert ProbabilityCounts.of(truth, percent).expected_calibration_error(bins, of) == pytest.approx(error, abs=1e-12)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 40))
 def test_blocks_add_up_to_the_whole(seed, row):
-    truth, cents, _ = scene(seed)
-    whole = ProbabilityCounts.of(truth, cents)
-    upper, lower = (ProbabilityCounts.of(truth[rows], cents[rows]) for rows in (slice(row), slice(row, None)))
+    truth, percent, _ = scene(seed)
+    whole = ProbabilityCounts.of(truth, percent)
+    upper, lower = (ProbabilityCounts.of(truth[rows], percent[rows]) for rows in (slice(row), slice(row, None)))
     assert lower + upper == whole == whole + ProbabilityCounts.none()
     assert hash(lower + upper) == hash(whole) and whole != "counts"
 
 
 def test_floats_and_whole_per_cent_are_counted_alike():
-    truth, cents, both = scene(1)
-    floats = np.where(cents == NOT_OBSERVED, np.nan, cents / 100).astype(np.float32)
+    truth, percent, both = scene(1)
+    floats = np.where(percent == NOT_OBSERVED, np.nan, percent / 100).astype(np.float32)
     counted = ProbabilityCounts.of(truth, floats)
-    assert counted == ProbabilityCounts.of(truth, cents)
+    assert counted == ProbabilityCounts.of(truth, percent)
     assert counted.pixels.sum() == both.sum()
-    assert counted.not_observed == ((truth != UNLABELLED) & (cents == NOT_OBSERVED)).sum()
+    assert counted.not_observed == ((truth != UNLABELLED) & (percent == NOT_OBSERVED)).sum()
 
 
 def test_known_cases():

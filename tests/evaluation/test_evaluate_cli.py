@@ -303,10 +303,10 @@ def test_every_papers_configuration_names_what_there_is(name):
 
     plan = read_evaluation(Path("papers") / Path(name).stem)
     assert plan.models
-    for label, contender in plan.models.items():
-        model = contender.model or label
+    for label, spec in plan.models.items():
+        model = spec.model or label
         if resolve_model(model).kind == "network":
-            recipe_of({**merged(plan.recipe, contender.recipe), "model": model})
+            recipe_of({**merged(plan.recipe, spec.recipe), "model": model})
     for source in plan.sources:
         bands = dataset(source.data).bands
         assert all(set(each.bands or ()) <= set(bands) for each in plan.models.values())

@@ -20,11 +20,11 @@ from geoseg.core.hashing import file_sha256
 from geoseg.core.progress import silent
 from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.errors import OutputExistsError
-from geoseg.evaluation.contenders import Entry
 from geoseg.evaluation.folds import Fold
 from geoseg.evaluation.held_out import file_stem
 from geoseg.evaluation.protocol import Task, _trained
 from geoseg.evaluation.records import read_fold
+from geoseg.evaluation.runs import Run
 from geoseg.models.create import resolve_model
 from geoseg.training.recipe import Recipe
 from tests.support.command import answered, refused
@@ -104,11 +104,11 @@ def test_a_network_of_another_fold_is_never_taken_for_this_ones(loro, tmp_path):
     image, mask = scene(1)
     pair = Pair("p", "r", "", da.from_array(image, name=False), da.from_array(mask, name=False))
     data = LabelledSet("made", (pair,), ("vv", "vh"), "dB", "s1", ("dry", "water"), WATER)
-    entry = Entry("unet", resolve_model("unet"), "", data, Recipe(model="unet"))
+    run = Run("unet", resolve_model("unet"), "", data, Recipe(model="unet"))
     own = json.loads((folder / "trained.json").read_text())
-    assert _trained(Task(entry, Fold("Kano", data, data), folder, own["fingerprint"]), "cpu", silent) == own
+    assert _trained(Task(run, Fold("Kano", data, data), folder, own["fingerprint"]), "cpu", silent) == own
     with pytest.raises(OutputExistsError, match="done with other data, models or settings"):
-        _trained(Task(entry, Fold("Kano", data, data), folder, "other"), "cpu", silent)
+        _trained(Task(run, Fold("Kano", data, data), folder, "other"), "cpu", silent)
 
 
 def test_a_fold_that_went_on_from_another_bundle_is_not_taken_up(regions, loro, tmp_path):

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score, jaccard_score, recall_score
 
 from geoseg.evaluation.records import ChipRecord, Costs, FoldRecord
 from geoseg.evaluation.report import as_csv, as_json, as_markdown, summary
-from geoseg.evaluation.table import scores_of, tabled
+from geoseg.evaluation.table import build_table, scores_of
 from tests.support.made_regions import chip
 
 CLASSES = ("dry", "water")
@@ -93,7 +93,7 @@ def test_a_region_without_water_is_in_nobodys_mean_whether_or_not_it_raised_a_fa
         fold("a", chip("1", wet, "a"), label="second"),
         fold("b", chip("2", alarmed, "b"), label="second"),
     ]
-    table = tabled("loro", folds, seed=0)
+    table = build_table("loro", folds, seed=0)
     rows = {(row.label, row.kind, row.name): row for row in table.rows}
     for label in ("first", "second"):
         assert math.isnan(rows[label, "group", "b"].scores["iou_water"])
@@ -113,7 +113,7 @@ def test_mean_and_spread_are_the_samples_over_regions():
         fold(name, chip(name, [[0, 0], [round(100 * (1 - iou)), round(100 * iou)]], name))
         for name, iou in zip("abc", ious, strict=True)
     ]
-    rows = {(row.kind, row.name): row for row in tabled("loro", folds, seed=0).rows}
+    rows = {(row.kind, row.name): row for row in build_table("loro", folds, seed=0).rows}
     assert rows["mean", ""].scores["iou_water"] == pytest.approx(np.mean(ious))
     assert rows["std", ""].scores["iou_water"] == pytest.approx(np.std(ious, ddof=1))
     interval = rows["all", ""].intervals["iou_water"]
@@ -123,7 +123,7 @@ def test_mean_and_spread_are_the_samples_over_regions():
 def test_a_split_has_a_row_for_each_region_and_each_split():
     wet = [[50, 10], [10, 30]]
     chips = [chip("1", wet, "a", "test"), chip("2", wet, "b", "unseen"), chip("3", wet, "c", "unseen")]
-    rows = tabled("split", [fold("split", *chips)], seed=0).rows
+    rows = build_table("split", [fold("split", *chips)], seed=0).rows
     assert [(row.block, row.kind, row.name) for row in rows] == [
         ("test", "group", "a"),
         ("test", "all", ""),
@@ -146,7 +146,7 @@ def test_a_few_shot_curve_is_over_draws_and_what_learns_nothing_is_there_once():
         fold("t-5-shots-2", drawn(60), shots=5, repeat=2),
         fold("t", drawn(50), label="otsu"),
     ]
-    table = tabled("fewshot", folds, seed=0)
+    table = build_table("fewshot", folds, seed=0)
     means = {row.shots: row.scores["iou_water"] for row in table.rows if row.kind == "mean"}
     assert means == {2: pytest.approx(0.3), 5: pytest.approx(0.6)}
     assert [row.scores["iou_water"] for row in table.rows if row.label == "otsu"] == [pytest.approx(0.5)]
@@ -162,7 +162,7 @@ def test_ways_to_fine_tune_are_compared_after_as_many_shots():
         for shots in (2, 5)
         for draw in range(1, 7)
     ]
-    table = tabled("fewshot", folds, seed=0)
+    table = build_table("fewshot", folds, seed=0)
     assert [(row.first, row.second, row.block, row.units) for row in table.pairs] == [
         ("unet frozen", "unet full", f"{shots} shots", units) for shots in (2, 5) for units in ("draw", "chip")
     ]
@@ -188,7 +188,7 @@ def judged(label: str, matrix, learned: str = "") -> list[FoldRecord]:
 def test_what_a_bundle_had_learned_from_is_marked_and_no_model_is_ranked_by_it():
     known = fold("a", chip("a0", [[60, 0], [0, 40]], "a"), label="mine", learned_from=("a0",))
     folds = [known, *judged("mine", WORSE)[1:4], *judged("otsu", BETTER)[:4], *judged("third", WORSE)[:4]]
-    table = tabled("loro", folds, seed=0)
+    table = build_table("loro", folds, seed=0)
     rows = {(row.label, row.kind, row.name): row for row in table.rows}
     assert [name for (label, _, name), row in rows.items() if label == "mine" and name and row.learned_from] == ["a"]
     mean, unseen = rows["mine", "mean", ""], rows["mine", "mean_unseen", ""]
@@ -213,7 +213,7 @@ def test_what_a_bundle_had_learned_from_is_marked_and_no_model_is_ranked_by_it()
 
 
 def test_bundles_that_leave_no_common_region_have_means_of_their_own_and_no_test():
-    table = tabled("loro", [*judged("one", WORSE, "abcdef"), *judged("two", BETTER, "gh")], seed=0)
+    table = build_table("loro", [*judged("one", WORSE, "abcdef"), *judged("two", BETTER, "gh")], seed=0)
     units = {row.label: row.units["iou_water"] for row in table.rows if row.kind == "mean_unseen"}
     assert units == {"one": 2, "two": 6}
     assert not table.pairs
@@ -222,7 +222,7 @@ def test_bundles_that_leave_no_common_region_have_means_of_their_own_and_no_test
 
 
 def test_a_bundle_that_knew_everything_is_ranked_by_what_it_knew_and_that_is_marked():
-    table = tabled("loro", judged("mine", WORSE, "abcdefgh"), seed=0)
+    table = build_table("loro", judged("mine", WORSE, "abcdefgh"), seed=0)
     assert {row.kind for row in table.rows} == {"group", "mean", "std", "all"}
     assert table.costs[0].learned_from == 16
     assert "| 0.400 † " in as_markdown(table).split("## Cost")[1]
@@ -230,14 +230,14 @@ def test_a_bundle_that_knew_everything_is_ranked_by_what_it_knew_and_that_is_mar
 
 def test_part_of_a_region_spoils_it():
     chips = [chip(f"{region}{n}", WORSE, region, "test") for region in "ab" for n in range(2)]
-    table = tabled("split", [fold("split", *chips, learned_from=("a1",))], seed=0)
+    table = build_table("split", [fold("split", *chips, learned_from=("a1",))], seed=0)
     assert "1 of the 2 regions: a (1 of 2 images)" in table.warning
     row = next(row for row in table.rows if row.kind == "all_unseen")
     assert (row.chips, row.learned_from) == (2, 0)
 
 
 def test_nothing_is_marked_where_nothing_was_known():
-    table = tabled("loro", judged("otsu", WORSE), seed=0)
+    table = build_table("loro", judged("otsu", WORSE), seed=0)
     assert table.warning == ""
     assert {row.kind for row in table.rows} == {"group", "mean", "std", "all"}
     assert "†" not in as_markdown(table) + summary(table)
@@ -246,11 +246,11 @@ def test_nothing_is_marked_where_nothing_was_known():
 def test_a_note_is_said_once_whoever_it_is_of():
     folds = [fold(name, chip(name, WORSE, name), label=label, notes=("Few.",)) for label in "xy" for name in "abcd"]
     folds.append(fold("a", chip("a", WORSE, "a"), label="z", notes=("Few.",)))
-    assert tabled("loro", folds, seed=0).notes == ("x (4 folds), y (4 folds), z (a): Few.",)
+    assert build_table("loro", folds, seed=0).notes == ("x (4 folds), y (4 folds), z (a): Few.",)
 
 
 def test_what_is_averaged_over_chips_is_not_called_pixels():
-    scores, _, per_chip = as_markdown(tabled("loro", judged("otsu", WORSE), seed=0)).partition("## Per chip")
+    scores, _, per_chip = as_markdown(build_table("loro", judged("otsu", WORSE), seed=0)).partition("## Per chip")
     assert "| all pixels" in scores
     assert "mean over chips" not in scores
     assert "| mean over chips" in per_chip
@@ -258,7 +258,7 @@ def test_what_is_averaged_over_chips_is_not_called_pixels():
 
 
 def test_the_table_begins_with_a_line_a_model():
-    lines = as_markdown(tabled("loro", [*judged("one", WORSE), *judged("two", BETTER)], seed=0)).splitlines()
+    lines = as_markdown(build_table("loro", [*judged("one", WORSE), *judged("two", BETTER)], seed=0)).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:6]]
     assert cells[0] == ["model", "mean water IoU (std)", "regions", "train s", "score s"]
     assert cells[2:] == [["one", "0.400 (0.000)", "8", "16", "4.0"], ["two", "0.778 (0.000)", "8", "16", "4.0"]]
@@ -271,7 +271,7 @@ def test_two_models_are_compared_on_the_regions_and_on_the_chips_that_both_saw()
         for label, matrix in (("first", worse), ("second", better))
         for region in "abcdefgh"
     ]
-    pairs = tabled("loro", folds, seed=0).pairs
+    pairs = build_table("loro", folds, seed=0).pairs
     assert [(row.first, row.second, row.units) for row in pairs] == [
         ("first", "second", "region"),
         ("first", "second", "chip"),
@@ -282,7 +282,7 @@ def test_two_models_are_compared_on_the_regions_and_on_the_chips_that_both_saw()
 
 def test_every_form_says_the_same_and_json_holds_no_nan():
     folds = [fold("a", chip("1", [[50, 10], [10, 30]], "a")), fold("b", chip("2", [[9, 0], [0, 0]], "b"))]
-    table = tabled("loro", folds, seed=0)
+    table = build_table("loro", folds, seed=0)
     lines = list(csv.DictReader(io.StringIO(as_csv(table))))
     assert [line["row"] for line in lines] == ["group", "group", "mean", "std", "all"]
     assert (lines[0]["iou_water"], lines[1]["iou_water"]) == ("0.600000", "")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.evaluation.uscore import FLOOR, Effort, u_score, u_scores
+from geoseg.evaluation.uscore import FLOOR, ModelCost, u_score, u_scores
 
 # the calculator's own example: U-Net on BUSI, whose percentiles and speeds it prints
-UNET = Effort(0.6557507, 34.527041, 65.522368512, 137.05495085406875)
+UNET = ModelCost(0.6557507, 34.527041, 65.522368512, 137.05495085406875)
 BUSI, THEIR_SPEED = (0.5837592, 0.7062627), (24.28, 121.63)
 
 
@@ -25,7 +25,7 @@ def test_it_is_the_harmonic_mean_that_the_page_computes():
 
 @given(st.floats(0, 1), st.floats(0, 1000), st.floats(0, 1000), st.floats(0, 1000))
 def test_it_lies_between_the_floor_and_a_hundred(iou, parameters, multiply_adds, speed):
-    score = u_score(Effort(iou, parameters, multiply_adds, speed), BUSI, THEIR_SPEED)
+    score = u_score(ModelCost(iou, parameters, multiply_adds, speed), BUSI, THEIR_SPEED)
     assert 100 * FLOOR - 1e-9 <= score <= 100 + 1e-9
 
 
@@ -33,7 +33,7 @@ def test_it_lies_between_the_floor_and_a_hundred(iou, parameters, multiply_adds,
 def test_more_accurate_smaller_or_faster_is_never_worse(iou, parameters, multiply_adds, speed):
     def score(**better: float) -> float:
         facts = {"iou": iou, "parameters_m": parameters, "multiply_adds_g": multiply_adds, "chips_per_second": speed}
-        return u_score(Effort(**(facts | better)), BUSI, THEIR_SPEED)
+        return u_score(ModelCost(**(facts | better)), BUSI, THEIR_SPEED)
 
     for better in (
         {"iou": iou + 0.01},
@@ -47,9 +47,9 @@ def test_more_accurate_smaller_or_faster_is_never_worse(iou, parameters, multipl
 def test_two_models_have_no_percentiles():
     pair = {"a": UNET, "b": UNET}
     assert all(math.isnan(each) for each in u_scores(pair).values())
-    lost = Effort(float("nan"), 1, 1, 1)
+    lost = ModelCost(float("nan"), 1, 1, 1)
     assert all(math.isnan(each) for each in u_scores(pair | {"c": lost}).values())
-    cheap = Effort(0.7, 0.0, 0.0, 500.0)
+    cheap = ModelCost(0.7, 0.0, 0.0, 500.0)
     scored = u_scores(pair | {"baseline": cheap, "lost": lost})
     assert max(scored, key=lambda name: -1 if math.isnan(scored[name]) else scored[name]) == "baseline"
     assert scored["baseline"] == pytest.approx(100)

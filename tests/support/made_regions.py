@@ -45,8 +45,8 @@ def write_regions(
 
 def chip(identity: str, matrix: Sequence[Sequence[int]], region: str = "a", split: str = "") -> ChipRecord:
     """Counts of an image that nobody saw: every pixel is said with 0 or 100 per cent."""
-    cents, positives = [0] * 101, [0] * 101
-    (cents[0], positives[0]), (cents[100], positives[100]) = (
+    probability_histogram, positives = [0] * 101, [0] * 101
+    (probability_histogram[0], positives[0]), (probability_histogram[100], positives[100]) = (
         (matrix[0][0] + matrix[1][0], matrix[1][0]),
         (matrix[0][1] + matrix[1][1], matrix[1][1]),
     )
@@ -57,8 +57,8 @@ def chip(identity: str, matrix: Sequence[Sequence[int]], region: str = "a", spli
         matrix=tuple(tuple(row) for row in matrix),
         not_observed=0,
         boundary=(0, 0, 0, 0),
-        cents=tuple(cents),
-        cents_of_class_1=tuple(positives),
+        probability_histogram=tuple(probability_histogram),
+        positive_histogram=tuple(positives),
         mask="",
         probability="",
         seconds=0.1,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from geoseg.datasets.pair import ImageCache, LabelledSet
 from geoseg.errors import BadOptionError, BandMismatchError, WeightsMissingError
 from geoseg.evaluation.folds import cropped, regrouped
-from geoseg.evaluation.plan import MODES, Contender, EvaluationPlan
+from geoseg.evaluation.plan import MODES, EvaluationPlan, ModelSpec
 from geoseg.models.create import ModelRef, resolve_model
 from geoseg.models.inference import Predictor
 from geoseg.training.plan import merged, recipe_of
@@ -16,7 +16,7 @@ from geoseg.training.sources import gather
 
 
 @dataclass(frozen=True)
-class Entry:
+class Run:
     """A contender in one mode, with its data.
 
     Attributes:
@@ -34,7 +34,7 @@ class Entry:
     recipe: Recipe | None
 
 
-def entries(plan: EvaluationPlan, *, train: bool) -> tuple[Entry, ...]:
+def resolve_runs(plan: EvaluationPlan, *, train: bool) -> tuple[Run, ...]:
     """Everything that will stand in the table.
 
     Args:
@@ -51,36 +51,36 @@ def entries(plan: EvaluationPlan, *, train: bool) -> tuple[Entry, ...]:
     if not plan.models:
         raise BadOptionError("No model was named: add --model, as in --model otsu,unet.")
     images = ImageCache()
-    shared = _data(plan, Contender()).in_memory(images) if plan.sources else None
+    shared = _data(plan, ModelSpec()).in_memory(images) if plan.sources else None
     found = []
-    for label, contender in plan.models.items():
-        model = resolve_model(contender.model or label)
-        data = _data(plan, contender).in_memory(images) if contender.sources else shared
+    for label, spec in plan.models.items():
+        model = resolve_model(spec.model or label)
+        data = _data(plan, spec).in_memory(images) if spec.sources else shared
         if data is None:
             raise BadOptionError("No labelled images were named. Give --data.")
-        data = _shown(data, model, contender.bands)
-        if contender.sensor:
-            data = replace(data, sensor=contender.sensor)
+        data = _shown(data, model, spec.bands)
+        if spec.sensor:
+            data = replace(data, sensor=spec.sensor)
         learns = model.kind != "baseline" and train
         modes = plan.modes if learns else ("",)
         for mode in modes:
             name = f"{label} {mode}".strip()
-            recipe = _recipe(plan, contender, mode, contender.model or label) if learns else None
+            recipe = _recipe(plan, spec, mode, spec.model or label) if learns else None
             if model.kind == "network" and recipe is None:
                 raise WeightsMissingError(
                     f"{model.name} is a network without weights, so there is nothing to score as it is. "
                     "Give a bundle's folder, or leave out --no-train."
                 )
-            found.append(Entry(name, model, mode, data, recipe))
+            found.append(Run(name, model, mode, data, recipe))
     return tuple(found)
 
 
-def _data(plan: EvaluationPlan, contender: Contender) -> LabelledSet:
-    sources = contender.sources or plan.sources
+def _data(plan: EvaluationPlan, spec: ModelSpec) -> LabelledSet:
+    sources = spec.sources or plan.sources
     data = gather(
         sources,
-        bands=contender.bands if contender.sources else plan.bands,
-        sensor=contender.sensor or (None if contender.sources else plan.sensor),
+        bands=spec.bands if spec.sources else plan.bands,
+        sensor=spec.sensor or (None if spec.sources else plan.sensor),
     )
     if len(data.classes) != 2:
         raise BadOptionError(
@@ -109,8 +109,8 @@ def _shown(data: LabelledSet, model: ModelRef, bands: tuple[str, ...] | None) ->
     return data.with_bands(card.bands)
 
 
-def _recipe(plan: EvaluationPlan, contender: Contender, mode: str, model: str) -> Recipe:
-    values = merged(plan.recipe, contender.recipe)
+def _recipe(plan: EvaluationPlan, spec: ModelSpec, mode: str, model: str) -> Recipe:
+    values = merged(plan.recipe, spec.recipe)
     over = dict(MODES[mode])
     if mode == "lora" and values.get("lora"):
         over["lora"] = values["lora"]
