@@ -1,4 +1,4 @@
-"""``geoseg evaluate``: how good a model is where nobody showed it anything."""
+"""``geoseg evaluate``: train and score models on images that they did not learn from."""
 
 from __future__ import annotations
 
@@ -16,75 +16,166 @@ if TYPE_CHECKING:
 EPILOG = """
 [bold]Examples[/bold]
 
-geoseg evaluate loro --data sen1floods11/ --model otsu,unet --set unet.options.base=16 --steps 300 --out loro
+Leave one region out: a baseline and a network trained for each region:
 
-geoseg evaluate split --data massachusetts/ --model unetplusplus-efficientnet-b0 --epochs 40
+geoseg evaluate loro --data sen1floods11/ --model otsu,unet \\
+--set unet.options.base=16 --steps 300 --out loro
 
-geoseg evaluate fewshot --data sen1floods11/ --model my-model --crop 256 --shots 2,5,10,20 --modes frozen,lora,full
+Train on the train split, test on the test split:
 
-geoseg evaluate loro --data my-chips/ --model my-model,otsu --no-train
+geoseg evaluate split --data massachusetts/ \\
+--model unetplusplus-efficientnet-b0 --epochs 40
 
-geoseg evaluate loro --config papers/floodplanet-loro-sites --data floodplanet/
+Learn from 2, 5, 10 and 20 images, fine-tuned in three ways:
 
-The same command goes on where it was stopped. Every held-out mask lies in OUT/MODEL/fold-REGION/masks.
+geoseg evaluate fewshot --data sen1floods11/ --model ./my-model --crop 256 \\
+--shots 2,5,10,20 --modes frozen,lora,full
+
+Score a bundle and a baseline on your own chips, without training:
+
+geoseg evaluate loro --data my-chips/ --model ./my-model,otsu --no-train
+
+Repeat the evaluation of a paper:
+
+geoseg evaluate loro --config papers/floodplanet-loro-sites \\
+--data floodplanet/
+
+Run the same command again to resume: finished folds are kept.
+Predicted masks are written to OUT/MODEL/fold-REGION/masks.
 """
+
+DATA, FOLDS, MODELS, TRAINING, COMPUTING, OUTPUT = (
+    "Labelled images",
+    "Folds",
+    "Models",
+    "Training",
+    "Computing",
+    "Output",
+)
+"""Groups of options in ``--help``."""
 
 
 def evaluate(
-    protocol: Annotated[
-        str, typer.Argument(help="split, loro (leave one region out) or fewshot.", metavar="split|loro|fewshot")
-    ],
+    protocol: Annotated[str, typer.Argument(help="split, loro (leave one region out) or fewshot.", metavar="PROTOCOL")],
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="Data set by name, folder of images and masks, or a YAML file describing one; again for several.",
-            metavar="DATASET|FOLDER|FILE",
+            help="Data set by name, folder of images and masks, or YAML record; repeatable.",
+            metavar="DATA",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of a data set given by name.", rich_help_panel=DATA)] = None,
+    sensor: Annotated[str | None, typer.Option(help="Sensor of a plain folder.", rich_help_panel=DATA)] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Pixel unit of a plain folder: reflectance, dB, unitless.", rich_help_panel=DATA),
+    ] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(help="Bands to use, in order (default: all).", metavar="A,B,C", rich_help_panel=DATA),
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            min=16, help="Cut images into squares of this side, in pixels.", metavar="PX", rich_help_panel=DATA
+        ),
+    ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(
+            help="What a region is: region, split or id:REGEX (default: region).",
+            metavar="FIELD",
+            rich_help_panel=FOLDS,
+        ),
+    ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(help="Test only on these regions; train on all others.", metavar="A,B,C", rich_help_panel=FOLDS),
+    ] = None,
+    shots: Annotated[
+        str | None,
+        typer.Option(help="Few-shot: images to learn from (default: 2,5,10,20).", metavar="N,N", rich_help_panel=FOLDS),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Few-shot: random draws for each number (default: 3).", metavar="N", rich_help_panel=FOLDS
         ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Baselines, networks to train, bundles to go on from.", metavar="NAME|FOLDER[,...]"),
+        typer.Option(
+            help="Baselines, networks to train, folders of bundles to continue from.",
+            metavar="NAME,NAME",
+            rich_help_panel=MODELS,
+        ),
     ] = None,
-    regions: Annotated[
+    modes: Annotated[
         str | None,
-        typer.Option(help="What is left out together: region, split, or id:REGEX.", metavar="FIELD"),
+        typer.Option(help="Ways to fine-tune: frozen, lora, full.", metavar="A,B", rich_help_panel=MODELS),
     ] = None,
-    held_out: Annotated[
-        str | None, typer.Option(help="Hold out only these regions; the others always teach.", metavar="A,B,C")
-    ] = None,
-    shots: Annotated[str | None, typer.Option(help="Images learned from (default 2,5,10,20).", metavar="K,K")] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, help="Draws for each (default 3).")] = None,
-    modes: Annotated[str | None, typer.Option(help="Ways to fine-tune: frozen, lora, full.", metavar="A,B")] = None,
-    no_train: Annotated[bool, typer.Option("--no-train", help="Score bundles and baselines as they are.")] = False,
+    no_train: Annotated[
+        bool,
+        typer.Option(
+            "--no-train",
+            help="Score bundles and baselines as they are; no images to learn from are needed.",
+            rich_help_panel=MODELS,
+        ),
+    ] = False,
     config: Annotated[
-        Path | None, typer.Option(help="YAML file with data, models and recipe; flags win. See docs/evaluation.md.")
+        Path | None,
+        typer.Option(
+            help="YAML file of data, models and recipe; options override it. See docs/evaluation.md.",
+            metavar="FILE",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of a data set that is given by name.")] = None,
-    sensor: Annotated[str | None, typer.Option(help="Of a plain folder.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Of a plain folder: reflectance, dB or unitless.")] = None,
-    bands: Annotated[
-        str | None, typer.Option(help="Bands to learn from, in order (default: all).", metavar="A,B,C")
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the labelled area.", metavar="N", rich_help_panel=TRAINING),
     ] = None,
-    crop: Annotated[int | None, typer.Option(min=16, help="Cut images into squares of this side first.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random (default 0).")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Times every labelled area is seen.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, in place of --epochs.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Optimiser steps, instead of --epochs.", metavar="N", rich_help_panel=TRAINING),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of every random choice (default: 0).", metavar="N", rich_help_panel=TRAINING),
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Key of the recipe, or of one model's: MODEL.KEY=VALUE.", metavar="KEY=VALUE"),
+        typer.Option(
+            "--set",
+            help="Value of the recipe, or of one model's: MODEL.KEY=VALUE; repeatable.",
+            metavar="KEY=VALUE",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("evaluation"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what was done otherwise.")] = False,
-    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")] = False,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=COMPUTING)] = "auto",
+    out: Annotated[Path, typer.Option(help="Folder of the results.", rich_help_panel=OUTPUT)] = Path("evaluation"),
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Recompute results made with other settings.", rich_help_panel=OUTPUT),
+    ] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw figures.", rich_help_panel=OUTPUT)
+    ] = True,
+    json_: Annotated[
+        bool,
+        typer.Option("--json", help="One JSON object on stdout, all else on stderr.", rich_help_panel=OUTPUT),
+    ] = False,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="More messages.", rich_help_panel=OUTPUT)
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
-    """Train and judge models on images they never saw, and leave every held-out mask as a GeoTIFF.
+    """Train and score models on images that they did not learn from.
 
-    loro holds out one region after the other, never single chips; split goes by the data's own splits; fewshot learns
-    from a handful, drawn several times. Into --out go scores.csv, scores.json, table.md, figures and run.json.
+    loro holds out one region after the other, never single chips. split uses the train and test splits of the data.
+    fewshot learns from a few images, drawn several times.
+
+    Writes scores.csv, scores.json, table.md, run.json, figures, and the predicted mask of every test image as GeoTIFF.
     """
     from geoseg.cli.progress import progress_bars, set_up_logging
     from geoseg.errors import BadOptionError
@@ -92,7 +183,7 @@ def evaluate(
     set_up_logging(-1 if quiet else verbose)
     known = ("split", "loro", "fewshot")
     if protocol not in known:
-        raise BadOptionError(f"The protocol is {', '.join(known)}, not {protocol!r}.")
+        raise BadOptionError(f"The protocol is split, loro or fewshot, not {protocol!r}.")
     from geoseg.evaluation.plan import EvaluationPlan, EvaluationSettings, Mode, read_evaluation
 
     plan = read_evaluation(config) if config else EvaluationPlan()

@@ -1,4 +1,4 @@
-"""An evaluation from its plan to its files."""
+"""Run an evaluation from its plan to its files."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from geoseg.evaluation.table import build_table
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation came to.
+    """Result of an evaluation.
 
     Attributes:
-        table: Scores, costs, comparisons.
-        evaluated: Folds, and where their masks lie.
+        table: Scores, costs and comparisons.
+        evaluated: Finished folds and the folder of their masks.
         files: Tables and figures that were written.
         seconds: Wall time of this run.
     """
@@ -33,12 +33,12 @@ class Evaluation:
     seconds: float
 
     def plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Return the result as plain JSON values."""
         files = [str(path) for path in self.files]
         return {**as_plain(self.table), "files": files, "seconds": round(self.seconds, 1)}
 
     def summary(self) -> str:
-        """For a terminal."""
+        """Return the result as text for a terminal."""
         return summary(self.table)
 
 
@@ -49,17 +49,17 @@ def evaluate(
     settings: EvaluationSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> Evaluation:
-    """Do what a plan says, and write scores, tables, figures and every held-out mask.
+    """Run an evaluation, and write scores, tables, figures and the predicted mask of every test image.
 
     Args:
         plan: Data and models.
         protocol: ``split``, ``loro`` or ``fewshot``.
-        out: Folder; finished folds in it are not done again.
+        out: Folder of the results; finished folds in it are reused.
         settings: How it is carried out.
         report: Called with each step forward.
 
     Raises:
-        GeosegError: What stands in the way, in one sentence.
+        GeosegError: The data, a model or the folder cannot be used.
     """
     begun, out = perf_counter(), Path(out)
     if out.exists() and not out.is_dir():

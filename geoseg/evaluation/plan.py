@@ -1,4 +1,4 @@
-"""An evaluation as a file: which data, which models, and who is judged on what."""
+"""The plan of an evaluation, as a YAML file holds it: data, models, folds and recipe."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ MODES: dict[str, dict[str, Any]] = {
     "lora": {"freeze": "none", "lora": 8},
     "full": {"freeze": "none", "lora": 0},
 }
-"""What a mode sets in a recipe; a recipe's own LoRA rank wins over 8."""
+"""Values that a mode sets in a recipe; a LoRA rank in the recipe overrides 8."""
 
 LARGEST_CHAIN = 4
-"""Files that may extend each other."""
+"""Largest number of files that extend one another."""
 
 
 class ModelSpec(Record):
-    """A model in the table.
+    """One model of an evaluation.
 
     Attributes:
-        model: Network to train, bundle to start from, or baseline. None: the name it stands under.
-        bands: It is shown these. None: those of the plan, or those that its card names.
-        sources: It learns from and is judged on these, in place of the plan's.
-        sensor: Of what it is shown, where the whole is of several.
-        recipe: Over the plan's recipe.
+        model: Network to train, bundle to start from, or baseline. None: its name in the plan.
+        bands: Bands that it reads. None: those of the plan, or those of its card.
+        sources: Labelled images to train and test it on, instead of the plan's; empty: the plan's.
+        sensor: Sensor of its data, where the plan's data are of several sensors.
+        recipe: Values that override the plan's recipe.
     """
 
     model: str | None = None
@@ -73,19 +73,19 @@ class EvaluationPlan(Record):
     """What ``geoseg evaluate --config`` reads.
 
     Attributes:
-        extends: Another such file beside this one, whose keys hold where this one is silent.
+        extends: Another plan file beside this one, for keys that this one does not set.
         sources: Labelled images.
-        bands: That every source must have, in order.
-        sensor: Of the whole, where sources differ in it.
-        crop_px: Images are cut into squares of this side first. None: left whole.
-        models: Contenders by the name they have in the table.
-        recipe: How networks are trained.
-        regions: What is left out together: ``region``, ``split``, ``id:REGEX``, or groups of regions by name.
-        held_out: Only these are ever held out; empty: all.
-        shots: Images learned from, of a few-shot curve.
-        repeats: Draws for each.
-        modes: Ways to fine-tune, each a row of its own.
-        seed: Of draws, training and intervals.
+        bands: Bands that every source must have, in order.
+        sensor: Sensor of all data together, where sources differ in it.
+        crop_px: Side in pixels of the squares that images are cut into. None: images stay whole.
+        models: Models by their name in the table.
+        recipe: Training recipe of networks.
+        regions: What a region is: ``region``, ``split``, ``id:REGEX``, or groups of regions by name.
+        held_out: Regions to test on, one at a time; empty: all.
+        shots: Numbers of images to learn from, of a few-shot evaluation.
+        repeats: Random draws for each number of shots.
+        modes: Ways to fine-tune, each a run of its own.
+        seed: Seed of draws, training and intervals.
     """
 
     extends: str | None = None
@@ -103,10 +103,10 @@ class EvaluationPlan(Record):
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     def with_settings(self, values: dict[str, Any], lines: list[str]) -> EvaluationPlan:
-        """The plan with ``values`` laid over the recipe, then ``KEY=VALUE`` lines; ``MODEL.KEY=VALUE`` for one model.
+        """Override the recipe with ``values``, then with ``KEY=VALUE`` lines; ``MODEL.KEY=VALUE`` is for one model.
 
         Raises:
-            BadOptionError: A line that is none.
+            BadOptionError: A line that is not ``KEY=VALUE``.
         """
         from geoseg.training.plan import settings
 
@@ -125,10 +125,10 @@ class EvaluationPlan(Record):
 
 
 def read_evaluation(path: Path) -> EvaluationPlan:
-    """A plan from its file; ``papers/massachusetts`` is one of those that geoseg brings along.
+    """Read a plan from its file, or a plan that geoseg ships by its name, such as ``papers/massachusetts``.
 
     Raises:
-        BadOptionError: It cannot be read, or is none.
+        BadOptionError: The file cannot be read, or is not a plan.
     """
     return _checked(_content(_found(path), 0), path)
 
@@ -151,12 +151,16 @@ def _content(path: Path, depth: int) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise BadOptionError(f"--config {path} is not YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
-        raise BadOptionError(f"--config {path} must hold KEY: VALUE lines.")
+        raise BadOptionError(
+            f"--config {path}: expected KEY: VALUE lines at the top level, got a list or a single value."
+        )
     base = content.get("extends")
     if base is None:
         return content
     if depth >= LARGEST_CHAIN:
-        raise BadOptionError(f"--config {path} extends a file that extends others without end.")
+        raise BadOptionError(
+            f"--config {path}: more than {LARGEST_CHAIN} files extend one another. Check extends for a circle."
+        )
     return merged(_content(path.parent / str(base), depth + 1), content)
 
 

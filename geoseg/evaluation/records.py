@@ -1,4 +1,4 @@
-"""What a fold came to, as a file that a later run reads instead of doing it again."""
+"""Results of a fold as JSON: a later run reads them instead of computing the fold again."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from geoseg.evaluation.boundary import BoundaryCounts
 from geoseg.evaluation.calibration import ProbabilityCounts
 from geoseg.evaluation.counts import Confusion
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class ChipRecord(Record):
-    """Exact counts of one held-out image.
+    """Exact counts of one test image.
 
     Attributes:
-        id: Of the image.
-        region: That was left out together with it.
-        split: Of its set.
-        matrix: Row: the label's class, column: the prediction's.
-        not_observed: Labelled pixels where the image shows nothing, or the model gave no number.
-        no_answer: Those of them that the image does show. (Results of earlier versions did not count them.)
-        boundary: Of class 1: predicted, predicted near, labelled, labelled near.
-        cents: Pixels whose probability is 0, 1... 100 per cent.
-        cents_of_class_1: Those of them that are class 1.
-        mask: File, relative to the fold's folder.
-        probability: Likewise.
-        seconds: In the model.
-        windows: Chips that were computed.
-        findings: What a model that looks at the image first chose for it.
+        id: Id of the image.
+        region: Region of the image, held out as a whole.
+        split: Split of the image in its data set.
+        matrix: Confusion matrix in pixels; row: the label's class, column: the prediction's.
+        not_observed: Labelled pixels that are not observed, or for which the model gave no number.
+        no_answer: Labelled, observed pixels for which the model gave no number. Part of ``not_observed``.
+        boundary: Boundary pixels of class 1: predicted, predicted near, labelled, labelled near.
+        probability_histogram: Pixel count per predicted percent, 0 to 100.
+        positive_histogram: The same for pixels whose label is class 1.
+        mask: File of the predicted mask, relative to the fold's folder.
+        probability: File of the probability, relative to the fold's folder.
+        seconds: Seconds in the model and the blend.
+        windows: Chips that went through the model.
+        scene_threshold_info: Threshold that was fitted to the image, and its statistics; empty for a fixed threshold.
     """
 
     id: str
@@ -55,36 +55,36 @@ class ChipRecord(Record):
 
     @property
     def confusion(self) -> Confusion:
-        """The counts, to be added."""
+        """Confusion counts; they add up over images."""
         return Confusion(np.array(self.matrix, np.int64), self.not_observed)
 
     @property
     def outline(self) -> BoundaryCounts:
-        """Boundary counts, to be added."""
+        """Boundary counts; they add up over images."""
         predicted, predicted_near, labelled, labelled_near = self.boundary
         return BoundaryCounts(predicted, predicted_near, labelled, labelled_near)
 
     @property
     def calibration(self) -> ProbabilityCounts:
-        """Probability counts, to be added."""
+        """Probability counts; they add up over images."""
         return ProbabilityCounts(
             np.array(self.probability_histogram, np.int64), np.array(self.positive_histogram, np.int64)
         )
 
 
 class Costs(Record):
-    """What a fold cost.
+    """Computing cost of a fold.
 
     Attributes:
-        parameters: Numbers in the network.
-        trainable: Those that learned in this fold; None: nothing was trained.
+        parameters: Parameters of the network; 0 for a baseline.
+        trainable: Parameters that were trained in this fold; None: nothing was trained.
         multiply_adds: See :class:`geoseg.evaluation.cost.Size`.
-        counted_px: Side of the chip that they were counted on.
+        counted_px: Side in pixels of the chip for which ``multiply_adds`` was counted.
         scored_px: Pixels predicted.
-        score_seconds: In the model and the blend; files and label counts left out.
-        train_seconds: None: nothing was trained.
-        peak_memory: Bytes, while scoring; see :func:`geoseg.evaluation.cost.peak_memory`.
-        device: That scored.
+        score_seconds: Seconds in the model and the blend, without reading and writing files.
+        train_seconds: Seconds of training; None: nothing was trained.
+        peak_memory: Bytes while scoring; see :func:`geoseg.evaluation.cost.peak_memory`.
+        device: Device that scored: ``cpu`` or ``cuda``.
     """
 
     parameters: int
@@ -102,27 +102,27 @@ class FoldRecord(Record):
     """A finished fold.
 
     Attributes:
-        schema_version: Of this record.
-        fingerprint: Of everything that decides it.
-        label: Of the contender.
+        schema_version: Version of this record's schema.
+        fingerprint: SHA-256 of everything that decides the result.
+        label: Label of the run.
         mode: Way of fine-tuning, or "".
-        model: Network, bundle or baseline.
-        data: Name of the data.
-        sensor: That took them.
-        bands: That the model was shown.
+        model: Name of the network, bundle or baseline.
+        data: Name of the data set.
+        sensor: Sensor of the data set.
+        bands: Bands that the model read.
         classes: Names, the background first.
-        fold: Its name.
-        shots: Images learned from, where that is varied; else 0.
-        repeat: Which draw.
-        seed: Of the training.
-        recipe: How it was trained; empty: it was not.
-        trained_on: Ids of the images it was given to learn from, those that chose among its weights included.
-        learned_from: Ids of held-out images that the bundle it started from had learned from.
-        threshold_pct: From which a pixel is class 1.
-        chips: Counts of each held-out image.
-        costs: Beside the score.
-        versions: Of what computed.
-        notes: What a person should know.
+        fold: Name of the fold.
+        shots: Images learned from in a few-shot evaluation; else 0.
+        repeat: Number of the draw in a few-shot evaluation, from 1; else 0.
+        seed: Seed of the training.
+        recipe: Training recipe; empty: nothing was trained.
+        trained_on: Ids of the training images, validation included.
+        learned_from: Ids of test images that the starting bundle had learned from before this evaluation.
+        threshold_pct: Probability in percent from which a pixel is class 1.
+        chips: Counts of each test image.
+        costs: Computing cost.
+        versions: Versions of geoseg and its libraries.
+        notes: Notes for the reader of the results.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -149,28 +149,28 @@ class FoldRecord(Record):
 
 
 def own_id(identity: str, data: str) -> str:
-    """An id as its own set has it: sets that were gathered into one put their names before it.
+    """Remove the name of the data set from an image's id, where several sets were combined into one.
 
     Args:
-        identity: Of an image.
-        data: Name of the data, ``a+b`` where they were gathered.
+        identity: Id of an image: ``SET/ID`` where sets were combined.
+        data: Name of the data; ``a+b`` where sets were combined.
     """
     name, _, rest = identity.partition("/")
     return rest if "+" in data and name in data.split("+") else identity
 
 
 def write_record(path: Path, record: Record) -> None:
-    """As JSON, whole.
+    """Write a record as JSON, atomically.
 
     Raises:
-        OutputNotWritableError: Its place cannot be written.
+        OutputNotWritableError: The file cannot be written.
     """
     with atomic_file(path) as part:
         part.write_text(json.dumps(record.model_dump(mode="json"), allow_nan=False) + "\n", "utf-8")
 
 
 def read_fold(path: Path) -> FoldRecord | None:
-    """A finished fold; None: there is none, or one that this version cannot read."""
+    """Read a finished fold; None where there is none, or one that this version cannot read."""
     try:
         return FoldRecord.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValueError, ValidationError):

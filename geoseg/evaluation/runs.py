@@ -1,4 +1,4 @@
-"""Models by name as they enter an evaluation: what they learn from, and how."""
+"""Resolve the models of an evaluation to runs: each model in each mode, with its data and recipe."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from geoseg.training.sources import gather
 
 @dataclass(frozen=True)
 class Run:
-    """A contender in one mode, with its data.
+    """A model in one mode, with its data.
 
     Attributes:
-        label: In tables and folders; unique.
+        label: Unique name in tables and folders.
         model: The model, resolved.
         mode: Way of fine-tuning, or "".
-        data: In the bands that it is shown.
-        recipe: How it is trained. None: it is only scored.
+        data: Labelled images in the bands that the model reads.
+        recipe: Training recipe. None: the model is scored without training.
     """
 
     label: str
@@ -35,11 +35,11 @@ class Run:
 
 
 def resolve_runs(plan: EvaluationPlan, *, train: bool) -> tuple[Run, ...]:
-    """Everything that will stand in the table.
+    """Resolve every model of a plan in every mode.
 
     Args:
-        plan: What was asked.
-        train: Networks learn in each fold. False: everything is scored as it is.
+        plan: Data and models.
+        train: Train networks in each fold. False: score every model as it is.
 
     Raises:
         BadOptionError: No model, or more than two classes.
@@ -49,7 +49,7 @@ def resolve_runs(plan: EvaluationPlan, *, train: bool) -> tuple[Run, ...]:
         GeosegError: Data that cannot be opened.
     """
     if not plan.models:
-        raise BadOptionError("No model was named: add --model, as in --model otsu,unet.")
+        raise BadOptionError("No model was named. Add --model, for example --model otsu,unet.")
     images = ImageCache()
     shared = _data(plan, ModelSpec()).in_memory(images) if plan.sources else None
     found = []
@@ -57,8 +57,8 @@ def resolve_runs(plan: EvaluationPlan, *, train: bool) -> tuple[Run, ...]:
         model = resolve_model(spec.model or label)
         data = _data(plan, spec).in_memory(images) if spec.sources else shared
         if data is None:
-            raise BadOptionError("No labelled images were named. Give --data.")
-        data = _shown(data, model, spec.bands)
+            raise BadOptionError("No labelled images were named. Add --data.")
+        data = _in_model_bands(data, model, spec.bands)
         if spec.sensor:
             data = replace(data, sensor=spec.sensor)
         learns = model.kind != "baseline" and train
@@ -68,8 +68,8 @@ def resolve_runs(plan: EvaluationPlan, *, train: bool) -> tuple[Run, ...]:
             recipe = _recipe(plan, spec, mode, spec.model or label) if learns else None
             if model.kind == "network" and recipe is None:
                 raise WeightsMissingError(
-                    f"{model.name} is a network without weights, so there is nothing to score as it is. "
-                    "Give a bundle's folder, or leave out --no-train."
+                    f"{model.name} is a network without weights, so it cannot be scored without training. "
+                    "Give the folder of a bundle, or leave out --no-train."
                 )
             found.append(Run(name, model, mode, data, recipe))
     return tuple(found)
@@ -84,14 +84,14 @@ def _data(plan: EvaluationPlan, spec: ModelSpec) -> LabelledSet:
     )
     if len(data.classes) != 2:
         raise BadOptionError(
-            f"{data.name} has the classes {', '.join(data.classes)}: evaluate judges one class against its background."
+            f"{data.name} has the classes {', '.join(data.classes)}: evaluate expects two, a background and one class."
         )
     data = regrouped(data, plan.regions)
     return cropped(data, plan.crop_px) if plan.crop_px else data
 
 
-def _shown(data: LabelledSet, model: ModelRef, bands: tuple[str, ...] | None) -> LabelledSet:
-    """The data in the bands that a model reads."""
+def _in_model_bands(data: LabelledSet, model: ModelRef, bands: tuple[str, ...] | None) -> LabelledSet:
+    """Return the data in the bands that a model reads."""
     if bands is not None:
         data = data.with_bands(bands)
     if model.kind == "network":
@@ -99,7 +99,7 @@ def _shown(data: LabelledSet, model: ModelRef, bands: tuple[str, ...] | None) ->
     card = Predictor.of(model).card
     if missing := [band for band in card.bands if band not in data.bands]:
         raise BandMismatchError(
-            f"{model.name} reads {', '.join(card.bands)}, and {data.name} holds no {', '.join(missing)}. "
+            f"{model.name} reads {', '.join(card.bands)}, and {data.name} has no band {', '.join(missing)}. "
             "Leave that model out, or give other data."
         )
     if card.unit != data.unit:

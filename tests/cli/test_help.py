@@ -17,7 +17,7 @@ def help_of(*verb: str) -> str:
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("verb", ["map", "scenes"])
+@pytest.mark.parametrize("verb", ["map", "scenes", "evaluate"])
 def test_help_fits_80_columns_and_nothing_is_cut(verb):
     text = help_of(verb)
     assert "…" not in text

@@ -224,7 +224,7 @@ def test_a_few_shot_curve_has_modes_draws_and_a_line_for_what_learns_nothing(reg
         (("fewshot", "--model", "unet", "--shots", "2,50"), "50 shots were asked for"),
         (("fewshot", "--model", "unet", "--shots", "two"), "--shots"),
         (("fewshot", "--model", "unet", "--modes", "thawed"), "frozen, lora and full"),
-        (("leave-one-out", "--model", "unet"), "split, loro, fewshot"),
+        (("leave-one-out", "--model", "unet"), "split, loro or fewshot"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(words, complaint, regions, tmp_path):
