@@ -22,13 +22,13 @@ def cache_folder(*parts: str) -> Path:
     own = os.environ.get("GEOSEG_CACHE")
     base = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "geoseg"
     folder = base.joinpath(*parts)
-    with writing(folder):
+    with raise_output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 @contextmanager
-def writing(target: Path) -> Iterator[None]:
+def raise_output_errors(target: Path) -> Iterator[None]:
     """Turn the operating system's refusals (read-only, full, not a folder) into one error that names ``target``.
 
     Raises:
@@ -50,13 +50,13 @@ def atomic_file(target: Path) -> Iterator[Path]:
     Raises:
         OutputNotWritableError: Its folder cannot be written.
     """
-    with writing(target):
+    with raise_output_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     part = Path(name)
     try:
-        with writing(target):
+        with raise_output_errors(target):
             yield part
             apply_umask(part)
             part.replace(target)
@@ -71,11 +71,11 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     Raises:
         OutputNotWritableError: Its parent cannot be written.
     """
-    with writing(target):
+    with raise_output_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        with writing(target):
+        with raise_output_errors(target):
             yield part
             part.chmod(0o777 & ~_umask())
             if target.exists():

@@ -16,7 +16,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from geoseg.core.atomic import writing
+from geoseg.core.atomic import raise_output_errors
 from geoseg.core.redact import scrubbed_text, secrets_of
 from geoseg.errors import OutputExistsError
 
@@ -103,7 +103,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         OutputNotWritableError: It cannot be written.
     """
     path, existed = folder / LOCK, folder.exists()
-    with writing(folder):
+    with raise_output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=0)
         try:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dask.array as da
 import numpy as np
 
-from geoseg.core.atomic import cache_folder, writing
+from geoseg.core.atomic import cache_folder, raise_output_errors
 from geoseg.datasets.pair import LabelledSet, Pair
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def cached(data: LabelledSet, folder: Path | None = None) -> LabelledSet:
         OutputNotWritableError: The folder cannot be made; on reading, an entry cannot be written.
     """
     place = folder or cache_folder("datasets")
-    with writing(place):
+    with raise_output_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     return replace(data, pairs=tuple(_cached(pair, place) for pair in data.pairs))
 
@@ -92,10 +92,10 @@ class CacheEntry:
         return zarr.open_group(self.path, mode="r")
 
     def _store(self) -> None:
-        with writing(self.path):
+        with raise_output_errors(self.path):
             part = Path(tempfile.mkdtemp(prefix=".part-", dir=self.path.parent))
         try:
-            with writing(self.path):
+            with raise_output_errors(self.path):
                 self._write(part)
                 self._publish(part)
         finally:

@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.catalog.target import TargetClass
-from geoseg.core.atomic import atomic_file, writing
+from geoseg.core.atomic import atomic_file, raise_output_errors
 from geoseg.core.raster_band import RasterBand
 from geoseg.datasets.pair import Pair
 from geoseg.evaluation.predicting import Predicted
@@ -72,14 +72,14 @@ def write_held_out(
         probability: (predicted.percent, PROBABILITY),
     }
     for path in files:
-        with writing(path):
+        with raise_output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
     if pair.place is None:
         for path, (codes, band) in files.items():
             _write_plain(path, codes, band, tags)
         return mask, probability
     geobox = GeoBox(pair.shape, pair.place.transform, pair.place.crs)
-    with writing(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as work:
+    with raise_output_errors(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as work:
         layers = {path: (_layer(Path(work), path, codes), band) for path, (codes, band) in files.items()}
         write_cogs(layers, geobox, tags)
     return mask, probability

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.core.atomic import writing
+from geoseg.core.atomic import raise_output_errors
 
 Window = tuple[slice, slice]
 """Rows and columns, as numpy and GeoBox are indexed; whole, with a start and a stop, step 1."""
@@ -42,7 +42,7 @@ class ByteLayer:
         Raises:
             OutputNotWritableError: The disk cannot be written, or has no room for the whole layer.
         """
-        with writing(path):
+        with raise_output_errors(path):
             path.write_bytes(b"")
             if shutil.disk_usage(path.parent).free < shape[0] * shape[1]:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -72,7 +72,7 @@ class ByteLayer:
             raise ValueError(f"a {block.dtype} block {block.shape} does not fit a layer {self.shape}")
         if not 0 <= first <= self.rows or first + len(block) > self.shape[0]:
             raise ValueError(f"{len(block)} rows from {first} do not join the {self.rows} rows of a layer {self.shape}")
-        with writing(self.path), self.path.open("r+b") as file:
+        with raise_output_errors(self.path), self.path.open("r+b") as file:
             file.seek(first * self.shape[1])
             file.write(np.ascontiguousarray(block).data)
 
@@ -96,7 +96,7 @@ class ByteLayer:
 
     def flush(self) -> None:
         """Return when what was written is on the disk, so that a journal may say so."""
-        with writing(self.path), self.path.open("rb") as file:
+        with raise_output_errors(self.path), self.path.open("rb") as file:
             os.fsync(file.fileno())
 
     def _map(self, rows: slice) -> np.memmap[tuple[int, int], np.dtype[np.uint8]]:

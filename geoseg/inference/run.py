@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.progress import Progress, Report
+from geoseg.core.text import counted
 from geoseg.inference.blend import Blend
 from geoseg.inference.job import BlockResult, InferenceJob
 from geoseg.readers import Failure
@@ -104,8 +105,8 @@ def predict(
 
 
 def _note(failures: dict[Failure, None]) -> str:
-    skipped = {failure.scene_id for failure in failures}
-    return f"{len(skipped)} scenes skipped" if skipped else ""
+    failed = {failure.scene_id for failure in failures}
+    return f"{counted(len(failed), 'scene')} failed" if failed else ""
 
 
 def _pack(failures: dict[Failure, None]) -> NDArray[np.uint8]:

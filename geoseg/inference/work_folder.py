@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.core.atomic import atomic_file, writing
+from geoseg.core.atomic import atomic_file, raise_output_errors
 from geoseg.inference.layers import ByteLayer
 
 NAME = ".geoseg-work"
@@ -65,7 +65,7 @@ class WorkFolder:
 
     @classmethod
     def _fresh(cls, folder: Path, key: str, shape: tuple[int, int], layers: Sequence[str]) -> Self:
-        with writing(folder):
+        with raise_output_errors(folder):
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from geoseg.catalog.cards import CARD, WEIGHTS, ModelCard, read_card
-from geoseg.core.atomic import apply_umask, writing
+from geoseg.core.atomic import apply_umask, raise_output_errors
 from geoseg.core.hashing import file_sha256
 from geoseg.errors import BadOptionError, BundleError, CheckpointMismatchError, UsageError
 from geoseg.models.network import NetworkModel
@@ -46,7 +46,7 @@ def save_bundle(folder: Path | str, module: nn.Module, card: ModelCard) -> Model
     folder = Path(folder)
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in module.state_dict().items()}
     _match(build_from(card).state_dict(), weights, f"the network given for {card.name}")
-    with writing(folder):
+    with raise_output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as workplace:
             unfinished = Path(workplace)

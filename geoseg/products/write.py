@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from geoseg.core.atomic import writing
+from geoseg.core.atomic import raise_output_errors
 from geoseg.core.progress import Progress, Report
 from geoseg.errors import OutputExistsError, OutputNotWritableError
 from geoseg.inference.work_folder import NAME
@@ -34,7 +34,7 @@ def check_out(out: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(f"{out} holds {', '.join(there)} already. Choose another --out, or add --overwrite.")
     nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     # tried, not asked: a read-only disk, a file in the way and root's own rights make any answer worthless
-    with writing(out), tempfile.TemporaryFile(dir=nearest):
+    with raise_output_errors(out), tempfile.TemporaryFile(dir=nearest):
         pass
 
 
@@ -70,10 +70,10 @@ def _staged(out: Path) -> Iterator[Path]:
     part = out / NAME / "products"
     shutil.rmtree(part, ignore_errors=True)
     try:
-        with writing(out):
+        with raise_output_errors(out):
             part.mkdir(parents=True)
         yield part
-        with writing(out):
+        with raise_output_errors(out):
             (out / RECORD.file).unlink(missing_ok=True)
             for path in sorted(part.iterdir(), key=lambda path: (path.name == RECORD.file, path.suffix != ".xml")):
                 path.replace(out / path.name)

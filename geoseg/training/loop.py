@@ -28,7 +28,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from geoseg.catalog.cards import ModelCard
-from geoseg.core.atomic import atomic_file, writing
+from geoseg.core.atomic import atomic_file, raise_output_errors
 from geoseg.core.progress import Progress, Report
 from geoseg.errors import NotTrainableError, ResumeError
 from geoseg.training.crops import Chip, Crops, LabelMap, Tiles
@@ -261,7 +261,7 @@ class Loop:
         )
         model = SegmentationModule(module, card, self.recipe, self.steps, gsd_of(self.split.training))
         last = self.folder / LAST
-        with quiet_lightning(), _stoppable(), writing(last):
+        with quiet_lightning(), _stoppable(), raise_output_errors(last):
             trainer = self._trainer(told, validated=validation is not None)
             trainer.fit(
                 model, datamodule=rounds, ckpt_path=last if resume and last.is_file() else None, weights_only=True
@@ -277,7 +277,7 @@ class Loop:
 
     def forget(self) -> None:
         """Remove what an earlier run left, and nothing else: the folder may hold what is a person's own."""
-        with writing(self.folder):
+        with raise_output_errors(self.folder):
             for name in (LAST, BEST, STARTED):
                 (self.folder / name).unlink(missing_ok=True)
             for part in (self.folder / LOGS).glob("part-*"):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.core.atomic import atomic_file, writing
+from geoseg.core.atomic import atomic_file, raise_output_errors
 from geoseg.datasets.pair import LabelledSet
 from geoseg.errors import ResumeError
 from geoseg.models.create import resolve_model
@@ -62,7 +62,7 @@ class RunFingerprint:
         Raises:
             OutputNotWritableError: It cannot be written.
         """
-        with writing(folder):
+        with raise_output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with atomic_file(folder / FILE) as part:
             part.write_text(json.dumps(asdict(self), indent=1), "utf-8")

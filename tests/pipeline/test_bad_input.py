@@ -181,7 +181,7 @@ def test_a_missing_band(geoseg, add_scene, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dead_scene_among_good_ones_is_skipped_and_named(geoseg, lagoon, add_scene, tmp_path):
+def test_a_dead_scene_among_good_ones_fails_and_is_named(geoseg, lagoon, add_scene, tmp_path):
     """The map is the one that the good scene makes alone, exit 3, and every record says what is missing."""
     asked = {"--catalog": lagoon, **GOOD}
     alone = geoseg("map", *words(asked), "--out", tmp_path / "alone", "--json")
@@ -195,7 +195,7 @@ def test_a_dead_scene_among_good_ones_is_skipped_and_named(geoseg, lagoon, add_s
     assert any("dead" in note for note in run["notes"])
 
 
-def test_skipped_scenes_are_named_even_quietly(geoseg, lagoon, add_scene, tmp_path):
+def test_failed_scenes_are_named_even_quietly(geoseg, lagoon, add_scene, tmp_path):
     truncate(add_scene(lagoon, "dead"), share=0.3)
     said = geoseg("map", "--catalog", lagoon, *words(GOOD), "--out", tmp_path / "out", "-q")
     assert (said.status, said.out) == (3, "")

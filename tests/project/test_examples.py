@@ -1,7 +1,9 @@
-"""What README and the docstring of geoseg show runs as typed: Python blocks, commands on the imagery of the demo."""
+"""What README and docstrings show runs as typed: Python blocks, commands on the imagery of the demo, doctests."""
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 import shlex
 import textwrap
@@ -13,6 +15,7 @@ import geoseg
 from geoseg.simulate import ensure
 from tests.support.command import geoseg as run_command
 
+PACKAGE = Path(geoseg.__file__).parent
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 
 
@@ -47,3 +50,13 @@ def test_the_commands_on_the_demos_imagery_run(tmp_path):
         said = run_command(*shlex.split(line)[1:])
         assert said.status == 0, said.err
     assert (tmp_path / "town" / "flood.tif").is_file()
+
+
+def test_the_examples_of_docstrings_run():
+    """Only modules that show one are imported."""
+    paths = [path for path in PACKAGE.rglob("*.py") if ">>> " in path.read_text(encoding="utf-8")]
+    names = [".".join(("geoseg", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in paths]
+    results = {name: doctest.testmod(importlib.import_module(name)) for name in names}
+    assert results
+    assert {name: result.failed for name, result in results.items()} == dict.fromkeys(names, 0)
+    assert all(result.attempted for result in results.values())

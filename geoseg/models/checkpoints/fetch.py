@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.catalog.encoders import OfficialFile, encoder_facts
-from geoseg.core.atomic import cache_folder, writing
+from geoseg.core.atomic import cache_folder, raise_output_errors
 from geoseg.core.hashing import file_sha256
 from geoseg.core.progress import Progress, Report, silent
 from geoseg.errors import CheckpointMismatchError, WeightsMissingError
@@ -123,7 +123,7 @@ def _place(file: OfficialFile) -> Path:
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
     """One process at a time brings one file; the others wait and then find it."""
-    with writing(target), target.with_name(f".{target.name}.lock").open("w") as lock:
+    with raise_output_errors(target), target.with_name(f".{target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -158,7 +158,7 @@ def _bring(file: OfficialFile, target: Path, report: Report) -> None:
 
 
 def _refuse_own_fault(error: Exception) -> None:
-    """A full or read-only disk goes up to ``writing``, which names it; the network's faults are tried again."""
+    """A full or read-only disk goes up to ``raise_output_errors``, which names it; the network's faults are tried again."""
     if isinstance(error, OSError) and error.errno in OWN_FAULTS:
         raise error
 

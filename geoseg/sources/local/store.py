@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.catalog.sensors import sensor as sensor_record
-from geoseg.core.atomic import atomic_file, atomic_folder, writing
+from geoseg.core.atomic import atomic_file, atomic_folder, raise_output_errors
 from geoseg.errors import NotIngestibleError, SearchFailedError
 from geoseg.sources.local.item import STAC_VERSION, Item, collection_id
 from geoseg.sources.local.naming import item_id
@@ -78,7 +78,7 @@ def write_catalogue(folder: Path, items: Sequence[Item]) -> None:
         OutputNotWritableError: The folder cannot be written.
     """
     folder = folder.absolute()
-    with writing(folder):
+    with raise_output_errors(folder):
         fresh = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     with atomic_folder(folder) if fresh else nullcontext(folder) as place:
         for name in sorted({item["collection"] for item in items}):
