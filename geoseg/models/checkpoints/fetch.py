@@ -158,7 +158,7 @@ def _bring(file: OfficialFile, target: Path, report: Report) -> None:
 
 
 def _refuse_own_fault(error: Exception) -> None:
-    """A full or read-only disk goes up to ``raise_output_errors``, which names it; faults of the network are tried again."""
+    """A full or read-only disk goes up to ``raise_output_errors``, which names it; network faults are tried again."""
     if isinstance(error, OSError) and error.errno in OWN_FAULTS:
         raise error
 
