@@ -149,7 +149,7 @@ def map_flood(
             run.clock.lap("mask")
             record = write_products(data, run.out, report)
         WorkFolder.discard(run.out)
-    return MapResult(run.out, record, inputs.event.now)
+    return MapResult(run.out, record, inputs.event.image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def infer(
             """One pass; resumes where an earlier run of the same was stopped."""
             plan, grid = inputs.plan, inputs.plan.grid
             known = predictor.with_acquisition(
-                gsd_m=plan.gsd_m, time=imagery.now.scenes[0].time, latlon=plan.request.area.middle_latlon
+                gsd_m=plan.gsd_m, time=imagery.image.scenes[0].time, latlon=plan.request.area.middle_latlon
             )
             chosen = fit_scene_threshold(executor, imagery, known, report)
             key = work_key(__version__, plan.request.record(), chosen, inputs.windows, imagery)
@@ -209,7 +209,7 @@ def classify(inputs: MapInputs, event: InferenceResult, pre_event: InferenceResu
     legend = Legend.of(card.meaning, has_reference=permanent is not None)
     info = event.predictor.scene_threshold_info()
     findings = MapFindings(card, areas, info, unknown_px, tuple(failed), plan.rejected)
-    early = early_warning(layers.source, inputs.event.now.scenes, plan.grid, request)
+    early = early_warning(layers.source, inputs.event.image.scenes, plan.grid, request)
     warnings = [*observation_warnings(areas), *plan.warnings, *result_warnings(findings), *imagery_notes(inputs)]
     return MapData(
         grid=plan.grid,
@@ -251,10 +251,10 @@ def imagery_notes(inputs: MapInputs) -> tuple[str, ...]:
 
 def scenes_used(inputs: MapInputs) -> tuple[SceneUsed, ...]:
     """List what the map is made from: scenes of the event, of the time before it, and reference water."""
-    before = inputs.event.before or (inputs.pre_event.now if inputs.pre_event else None)
+    before = inputs.event.pre_event or (inputs.pre_event.image if inputs.pre_event else None)
     reference = inputs.reference.found.scenes if inputs.reference else ()
     return (
-        *_of_cube(inputs.event.now, "input"),
+        *_of_cube(inputs.event.image, "input"),
         *(_of_cube(before, "before") if before else ()),
         *(_scene_used(scene, "reference") for scene in reference),
     )

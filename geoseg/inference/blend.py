@@ -1,4 +1,4 @@
-"""Blending overlapping chips in fixed point, so that the sum does not depend on the order it is taken in."""
+"""Blend overlapping chips with integer arithmetic, so that the sum does not depend on the order of the chips."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 from geoseg.inference.windows import Block, WindowIndex, WindowPlan
 
 STEPS = 10_000
-"""A probability is held as a whole number of these steps: a hundredth of what the outputs resolve."""
+"""Steps of a probability of 1: a hundredth of the resolution of the output, which is one per cent."""
 NOT_OBSERVED = 255
 _PER_CENT = ((np.arange(STEPS + 1) + STEPS // 200) // (STEPS // 100)).astype(np.uint8)
 
 
 def weight_dtype(plan: WindowPlan) -> type[np.int32] | type[np.int64]:
-    """The smallest integer that holds a sum of weighted steps; weights sum to (overlap + 1)^2 at most."""
+    """Choose the smallest integer type for sums of weighted steps; weights sum to (overlap + 1)^2 at most."""
     most = (plan.y.overlap + 1) * (plan.x.overlap + 1) * STEPS
     return np.int32 if most < 2**31 else np.int64
 
 
 @dataclass(slots=True)
 class BlockSums:
-    """One block's share of the answer.
+    """Weighted sums of one block.
 
     Attributes:
-        block: Which block.
+        block: The block.
         sums: int32 or int64 (y, x) over ``block.y``, ``block.x``: probability steps times blend weights.
         source: uint8 (y, x), scene each pixel came from, 255 where not observed.
     """
@@ -37,7 +37,7 @@ class BlockSums:
 
     @classmethod
     def empty(cls, plan: WindowPlan, block: Block, source: NDArray[np.uint8]) -> BlockSums:
-        """A share without any chip yet; ``source`` covers ``block.y``, ``block.x``."""
+        """Return sums of no chip yet; ``source`` covers ``block.y``, ``block.x``."""
         shape = (block.y[1] - block.y[0], block.x[1] - block.x[0])
         return cls(block, np.zeros(shape, weight_dtype(plan)), source.copy())
 
@@ -45,36 +45,36 @@ class BlockSums:
         """Add one chip.
 
         Args:
-            plan: Where the windows lie.
-            window: Which one.
-            probability: float32 (y, x) of the whole window, 0..1; a pixel that is NaN in any chip has no answer, and
-                counts as not observed whatever its source says.
+            plan: The windows of the grid.
+            window: Number of the chip's window.
+            probability: float32 (y, x) of the whole window, 0..1; a pixel that is NaN in any chip becomes not observed,
+                whatever its source.
         """
         ky, kx = window
         (y0, y1), (x0, x1) = plan.y.inside(ky), plan.x.inside(kx)
-        place = slice(y0 - self.block.y[0], y1 - self.block.y[0]), slice(x0 - self.block.x[0], x1 - self.block.x[0])
+        inside = slice(y0 - self.block.y[0], y1 - self.block.y[0]), slice(x0 - self.block.x[0], x1 - self.block.x[0])
         steps = probability[plan.y.trim(ky), plan.x.trim(kx)] * np.float32(STEPS)
-        silent = np.isnan(steps)
-        if silent.any():
-            steps[silent] = 0
-            self.source[place][silent] = NOT_OBSERVED
+        missing = np.isnan(steps)
+        if missing.any():
+            steps[missing] = 0
+            self.source[inside][missing] = NOT_OBSERVED
         np.rint(steps, out=steps)
-        weighed = steps.astype(self.sums.dtype)
+        weighted = steps.astype(self.sums.dtype)
         if plan.y.overlap or plan.x.overlap:
-            weighed *= plan.y.weights(ky).astype(self.sums.dtype)[:, None]
-            weighed *= plan.x.weights(kx).astype(self.sums.dtype)[None, :]
-        self.sums[place] += weighed
+            weighted *= plan.y.weights(ky).astype(self.sums.dtype)[:, None]
+            weighted *= plan.x.weights(kx).astype(self.sums.dtype)[None, :]
+        self.sums[inside] += weighted
 
 
 @dataclass(slots=True)
 class Blend:
-    """Merges the blocks of a plan, row of blocks by row of blocks, and gives out rows that are final.
+    """Merge the blocks of a plan, one row of blocks after the other, and return the rows that are final.
 
-    Holds one row of blocks: (rows of a block row) x width integers, whatever the scene's height.
+    Holds one row of blocks in memory: (rows of a block row) x width integers, whatever the height of the scene.
 
     Attributes:
-        plan: Where the windows lie.
-        top: First grid row that is held.
+        plan: The windows of the grid.
+        top: First grid row in memory.
     """
 
     plan: WindowPlan
@@ -83,35 +83,35 @@ class Blend:
     _source: NDArray[np.uint8] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Hold nothing yet."""
+        """Start with no rows."""
         self._sums = np.zeros((0, self.plan.shape[1]), weight_dtype(self.plan))
         self._source = np.zeros((0, self.plan.shape[1]), np.uint8)
 
     @property
     def carry(self) -> dict[str, NDArray[np.generic]]:
-        """What a later run needs to carry on below ``top``."""
+        """Sums and sources of the rows from ``top`` on, from which a later run resumes."""
         return {"sums": self._sums, "source": self._source}
 
     @classmethod
     def resumed(cls, plan: WindowPlan, top: int, carry: dict[str, NDArray[np.generic]]) -> Blend:
-        """The blend as it stood when ``carry`` was taken."""
+        """Return the blend in the state in which ``carry`` was saved."""
         blend = cls(plan, top)
         blend._sums = carry["sums"].astype(weight_dtype(plan))
         blend._source = carry["source"].astype(np.uint8)
         return blend
 
     def merge(self, partial: BlockSums) -> None:
-        """Add one block's share."""
+        """Add the sums of one block."""
         (y0, y1), (x0, x1) = partial.block.y, partial.block.x
         self._grow(y1 - self.top)
         rows = slice(y0 - self.top, y1 - self.top)
         self._sums[rows, x0:x1] += partial.sums
-        # every block names the same scene for a pixel, unless it has no answer there: 255 wins, in whatever order
+        # blocks agree on the scene of a pixel, but for one that has no result there: 255 wins, in any order
         held = self._source[rows, x0:x1]
         np.maximum(held, partial.source, out=held)
 
     def flush(self, row: int) -> tuple[int, NDArray[np.uint8], NDArray[np.uint8]]:
-        """Take out the rows that are final once block row ``row`` has been merged.
+        """Return and remove the rows that are final once block row ``row`` has been merged.
 
         Returns:
             First grid row; probability in per cent, uint8 (y, x), 0..100, 255 not observed; source, uint8 (y, x).
@@ -136,7 +136,7 @@ class Blend:
 def _percent(
     sums: NDArray[np.signedinteger], weight_y: NDArray[np.int64], weight_x: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """Weighted steps to whole per cent, halves up, in integers throughout."""
+    """Convert weighted steps to whole per cent, rounding halves up, in integer arithmetic."""
     step = STEPS // 100
     if weight_y.max(initial=1) == 1 and weight_x.max(initial=1) == 1:
         table: NDArray[np.uint8] = _PER_CENT[sums]

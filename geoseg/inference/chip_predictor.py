@@ -1,4 +1,4 @@
-"""Chips through the model: on a GPU in batches, on a CPU one chip a core."""
+"""Predict chips: on a GPU in batches, on a CPU one chip per core."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Answer = tuple[WindowIndex, NDArray[np.float32]]
 
 
 class ChipPredictor:
-    """Predicts chips, in their order.
+    """Predict chips, in their order.
 
-    On a CPU every chip is one forward pass on one core, as many at a time as there are ``threads``. A library that
-    splits one pass over several cores sums in another order for another number of cores or another batch, and the last
-    bits of the answer follow; it also waits for its slowest core in every layer, which on a busy machine costs more
-    than it gains. One chip a core has neither fault: serial runs and clusters of any size give the same bytes.
+    On a CPU each chip is one forward pass on one core, and ``threads`` chips run at a time. A pass that is split over
+    several cores sums in an order that depends on the number of cores and the batch, which changes the last bits of the
+    result; it also waits for the slowest core in every layer. With one chip per core, serial runs and clusters of any
+    size give the same bytes.
 
     Args:
         predictor: The model.
@@ -39,23 +39,27 @@ class ChipPredictor:
     def __init__(self, predictor: Predictor, *, threads: int, batch_size: int) -> None:
         self._predictor = predictor
         self._batch_size = batch_size
-        self._pool = ThreadPoolExecutor(threads, "chip", initializer=_prepared(predictor)) if predictor.on_cpu else None
+        self._pool = (
+            ThreadPoolExecutor(threads, "chip", initializer=_thread_initializer(predictor))
+            if predictor.on_cpu
+            else None
+        )
 
     def __enter__(self) -> Self:
-        """Open for work."""
+        """Return the predictor itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the threads go."""
+        """Stop the threads."""
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def probabilities(self, chips: Iterable[Chip]) -> Iterator[Answer]:
-        """Probability float32 (y, x) of each chip, NaN where not observed.
+        """Compute the probability float32 (y, x) of each chip, NaN where not observed.
 
-        On a CPU the threads take the chips up at once, whether or not anyone asks for an answer yet.
+        On a CPU the threads start at once, before the first result is asked for.
         """
         if self._pool is None:
             return self._by_batch(chips)
@@ -73,18 +77,18 @@ class ChipPredictor:
 
 
 def _ordered_results(waiting: deque[Future[Answer]]) -> Iterator[Answer]:
-    """The answers in their order, each let go as soon as it is handed on."""
+    """Yield the results in their order, and release each one as soon as it is yielded."""
     while waiting:
         yield waiting.popleft().result()
 
 
-def _prepared(predictor: Predictor) -> Callable[[], None] | None:
-    """What each thread does first; nothing for a model that computes with numpy, on one core by nature."""
+def _thread_initializer(predictor: Predictor) -> Callable[[], None] | None:
+    """Return what each thread runs first; None for a numpy model, which uses one core anyway."""
     return None if isinstance(predictor.load(), ArrayModel) else _one_core
 
 
 def _one_core() -> None:
-    """Hold this thread's passes to one core; the setting is the thread's own."""
+    """Limit torch to one core in this thread; the setting holds for the thread only."""
     import torch
 
     torch.set_num_threads(1)

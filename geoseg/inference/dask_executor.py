@@ -1,4 +1,4 @@
-"""Blocks on a dask.distributed cluster: the work travels to each worker once, results stream back in order."""
+"""Run blocks on a dask.distributed cluster: each worker receives the job once, results come back in order."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ KEEP_BYTES = 256 * 2**20
 
 
 class WorkPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is untyped
-    """Holds a piece of work on every worker, also on those that join or restart later.
+    """Keep a job on every worker, also on workers that join or restart later.
 
     Args:
-        name: What tasks ask for it by.
-        imagery: What is read there.
-        work: What is predicted there; None: blocks are only looked at.
+        name: Name by which tasks find the plugin.
+        imagery: Images to read.
+        work: Job to predict; None: blocks are only read, for statistics.
     """
 
     idempotent = True
 
-    def __init__(self, name: str, imagery: ModelInput[ImageSource], work: InferenceJob | None) -> None:
+    def __init__(self, name: str, imagery: ModelInput[ImageSource], job: InferenceJob | None) -> None:
         self.name = name
         self.imagery = imagery
-        self.work = work
+        self.job = job
         self.readers: tuple[TileReader, ...] = ()
         self.chip_predictor: ChipPredictor | None = None
 
@@ -48,55 +48,55 @@ class WorkPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is untyped
         """Load the model once, before the first block asks for it."""
         keep = KEEP_BYTES // len(self.imagery.images)
         self.readers = tuple(TileReader(image, keep_bytes=keep, threads=1) for image in self.imagery.images)
-        if self.work is not None:
-            self.work.predictor.load()
-            self.chip_predictor = self.work.chip_predictor(worker.state.nthreads)
+        if self.job is not None:
+            self.job.predictor.load()
+            self.chip_predictor = self.job.chip_predictor(worker.state.nthreads)
 
     def teardown(self, worker: Worker) -> None:
-        """Let the threads go."""
+        """Stop the threads."""
         if self.chip_predictor is not None:
             self.chip_predictor.__exit__(None, None, None)
 
 
 def _predict(name: str, block: Block) -> BlockResult:
-    carried = get_worker().plugins[name]
-    pixels = read_block(carried.imagery, carried.readers, block)
-    return carried.work.predict(block, pixels, carried.chip_predictor)  # type: ignore[no-any-return]
+    plugin = get_worker().plugins[name]
+    pixels = read_block(plugin.imagery, plugin.readers, block)
+    return plugin.job.predict(block, pixels, plugin.chip_predictor)  # type: ignore[no-any-return]
 
 
-def _look(name: str, block: Block, look: Callable[[BlockPixels], T]) -> T:
-    carried = get_worker().plugins[name]
-    return look(read_block(carried.imagery, carried.readers, block))
+def _collect(name: str, block: Block, collect: Callable[[BlockPixels], T]) -> T:
+    plugin = get_worker().plugins[name]
+    return collect(read_block(plugin.imagery, plugin.readers, block))
 
 
 @dataclass(frozen=True)
 class DaskExecutor:
-    """Runs blocks on the workers of a dask scheduler.
+    """Run blocks on the workers of a dask scheduler.
 
     Attributes:
-        client: Connected client; closed by whoever opened it.
-        ahead: Blocks in flight for each worker thread.
+        client: Connected client; its opener closes it.
+        ahead: Blocks submitted at the same time for each worker thread.
     """
 
     client: Client
     ahead: int = 2
 
-    def run(self, work: InferenceJob, blocks: Iterable[Block]) -> Iterator[BlockResult]:
-        """Outcomes in the order of ``blocks``; a block whose worker dies is computed elsewhere."""
-        with self._register_plugin(work.imagery, work) as name:
+    def run(self, job: InferenceJob, blocks: Iterable[Block]) -> Iterator[BlockResult]:
+        """Predict blocks, and yield the results in their order; a block whose worker dies is run on another."""
+        with self._register_plugin(job.imagery, job) as name:
             yield from self._in_order(blocks, lambda block: (_predict, name, block))
 
     def scene_statistics(
-        self, imagery: ModelInput[ImageSource], blocks: Iterable[Block], look: Callable[[BlockPixels], T]
+        self, imagery: ModelInput[ImageSource], blocks: Iterable[Block], collect: Callable[[BlockPixels], T]
     ) -> Iterator[T]:
-        """``look`` at the pixels of every block on the workers, in order."""
+        """Call ``collect`` with the pixels of each block, on the workers, and yield the results in order."""
         with self._register_plugin(imagery, None) as name:
-            yield from self._in_order(blocks, lambda block: (_look, name, block, look))
+            yield from self._in_order(blocks, lambda block: (_collect, name, block, collect))
 
     @contextmanager
-    def _register_plugin(self, imagery: ModelInput[ImageSource], work: InferenceJob | None) -> Iterator[str]:
+    def _register_plugin(self, imagery: ModelInput[ImageSource], job: InferenceJob | None) -> Iterator[str]:
         name = f"geoseg-{uuid.uuid4().hex}"
-        self.client.register_plugin(WorkPlugin(name, imagery, work), name=name)
+        self.client.register_plugin(WorkPlugin(name, imagery, job), name=name)
         try:
             yield name
         finally:
@@ -120,7 +120,7 @@ def _result(future: Future) -> Any:
     except KilledWorker as error:
         last = error.last_worker.address if error.last_worker else "?"
         raise EngineError(
-            f"A block was lost with every worker that took it ({last} last): they may be short of memory. "
+            f"A block failed because each worker that ran it died (the last one: {last}), possibly out of memory. "
             "Use fewer --workers or a smaller --batch-size."
         ) from None
     finally:
@@ -129,7 +129,7 @@ def _result(future: Future) -> Any:
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[DaskExecutor]:
-    """A cluster of ``workers`` processes on this machine, one thread each."""
+    """Start a cluster of ``workers`` processes on this machine, one thread each."""
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options, preload=["geoseg.inference.worker_preload"]) as cluster, Client(cluster) as client:
         yield DaskExecutor(client)
@@ -137,10 +137,10 @@ def local_cluster(workers: int) -> Iterator[DaskExecutor]:
 
 @contextmanager
 def remote_cluster(address: str) -> Iterator[DaskExecutor]:
-    """The cluster behind a dask scheduler.
+    """Connect to the cluster of a dask scheduler.
 
     Raises:
-        EngineError: Nobody answers there, or it has no worker.
+        EngineError: No scheduler answers at the address, or it has no worker.
     """
     try:
         client = Client(address, timeout="10s")

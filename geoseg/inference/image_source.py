@@ -1,4 +1,4 @@
-"""The images that a model is run over: a Cube of scenes, or an array in memory."""
+"""Images that a model is run over: a Cube of scenes, or an array in memory."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ class ArrayImage:
 
     @cached_property
     def _pixels(self) -> Pixels:
-        hidden = np.isnan(self.values).any(axis=0)
-        return Pixels(self.values, np.where(hidden, np.uint8(NOT_OBSERVED), np.uint8(0)))
+        masked = np.isnan(self.values).any(axis=0)
+        return Pixels(self.values, np.where(masked, np.uint8(NOT_OBSERVED), np.uint8(0)))

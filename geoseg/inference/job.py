@@ -28,19 +28,19 @@ class ModelInput(Generic[Image_co]):
     """The images that a model reads: of the event, and of the time before where it compares the two. Picklable.
 
     Attributes:
-        bands: The model's bands in its order; ``before.`` marks those of ``before``.
-        now: Image of the event.
-        before: Image of the time before, on the same grid; None where no band wants it.
+        bands: The model's bands in its order; ``before.`` marks those of ``pre_event``.
+        image: Image to predict, of the event as a rule.
+        pre_event: Image of the time before the event, on the same grid; None where no band is read from it.
     """
 
     bands: tuple[str, ...]
-    now: Image_co
-    before: Image_co | None = None
+    image: Image_co
+    pre_event: Image_co | None = None
 
     @property
     def images(self) -> tuple[Image_co, ...]:
-        """The images, the event's first."""
-        return (self.now,) if self.before is None else (self.now, self.before)
+        """The images, the pre-event image last."""
+        return (self.image,) if self.pre_event is None else (self.image, self.pre_event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class BlockPixels:
 
     Attributes:
         values: float32 (band, y, x) over ``input_y``, ``input_x``, bands in the model's order, NaN where not observed.
-        source: uint8 (y, x) likewise: scene of ``ModelInput.now``, 255 where any band is not observed.
+        source: uint8 (y, x) likewise: scene of ``ModelInput.image``, 255 where any band is not observed.
         failures: Scenes that could not be read here.
     """
 
@@ -110,8 +110,8 @@ class InferenceJob:
         )
         sums = BlockSums.empty(self.plan, block, pixels.source[inside])
         # a chip without an observed pixel is not predicted: its pixels are 255 whatever the model gives
-        seen = (each for each in cut_chips(self.plan, block, pixels.values) if not np.isnan(each[1][0]).all())
-        answers, failures = chip_predictor.probabilities(seen), pixels.failures
+        observed = (each for each in cut_chips(self.plan, block, pixels.values) if not np.isnan(each[1][0]).all())
+        answers, failures = chip_predictor.probabilities(observed), pixels.failures
 
         def finish() -> BlockResult:
             chips = 0
@@ -135,13 +135,13 @@ def read_block(imagery: ModelInput[ImageSource], readers: tuple[TileReader, ...]
 
 
 def _in_order(
-    imagery: ModelInput[ImageSource], now: NDArray[np.float32], before: NDArray[np.float32]
+    imagery: ModelInput[ImageSource], event: NDArray[np.float32], pre_event: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    assert imagery.before is not None
+    assert imagery.pre_event is not None
     planes = [
-        before[imagery.before.bands.index(band.removeprefix(BEFORE))]
+        pre_event[imagery.pre_event.bands.index(band.removeprefix(BEFORE))]
         if band.startswith(BEFORE)
-        else now[imagery.now.bands.index(band)]
+        else event[imagery.image.bands.index(band)]
         for band in imagery.bands
     ]
     return np.stack(planes)

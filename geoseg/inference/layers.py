@@ -1,4 +1,4 @@
-"""A layer of bytes on disk that grows from the top, whatever the scene's size."""
+"""A uint8 layer on disk that is written from the top, so that memory does not grow with the scene."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True)
 class ByteLayer:
-    """A raw uint8 raster (y, x), row by row from the top. Small and picklable.
+    """A raw uint8 raster (y, x), written row by row from the top. Small and picklable.
 
-    Rows that nobody wrote are not in the file, and reading them is an error: there is no value they could be taken
-    for. The file is mapped for each read and let go at once: pages that stay mapped would count as this process's
-    memory until the whole scene is in it.
+    Rows that are not written yet are not in the file, and reading them is an error: no value could stand for them. The
+    file is mapped for each read and unmapped at once: mapped pages would count as memory of this process.
 
     Attributes:
         path: The raw file.
@@ -37,7 +36,7 @@ class ByteLayer:
 
     @classmethod
     def create(cls, path: Path, shape: tuple[int, int]) -> Self:
-        """A layer without a row yet, replacing what is there.
+        """Create a layer without rows, replacing an existing file.
 
         Raises:
             OutputNotWritableError: The disk cannot be written, or has no room for the whole layer.
@@ -50,19 +49,19 @@ class ByteLayer:
 
     @property
     def rows(self) -> int:
-        """Rows that are in the file; 0 where there is no file."""
+        """Number of rows in the file; 0 where there is no file."""
         return self.path.stat().st_size // self.shape[1] if self.path.is_file() else 0
 
     @property
     def is_whole(self) -> bool:
-        """Every row has been written."""
+        """True once every row is written."""
         return self.rows == self.shape[0]
 
     def write(self, first: int, block: NDArray[np.uint8]) -> None:
-        """Put full-width rows in their place, anew or right below those that are there.
+        """Write full-width rows, over existing rows or directly below them.
 
         Args:
-            first: The row that the block begins at.
+            first: First row of the block.
             block: uint8 (y, x), as wide as the layer.
 
         Raises:
@@ -77,25 +76,25 @@ class ByteLayer:
             file.write(np.ascontiguousarray(block).data)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """A copy of a block, uint8 (y, x)."""
+        """Read a block as a copy, uint8 (y, x)."""
         rows, columns = window
         return np.array(self._map(rows)[:, columns])
 
     def blocks(self, rows: int = 256) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-        """The layer in full-width blocks of at most ``rows`` rows, from the top."""
+        """Yield the layer in full-width blocks of at most ``rows`` rows, from the top."""
         for start in range(0, self.shape[0], rows):
             window = (slice(start, min(start + rows, self.shape[0])), slice(0, self.shape[1]))
             yield window, self.read(window)
 
     def decimated(self, step: int) -> NDArray[np.uint8]:
-        """Every ``step``-th pixel from the middle of the first step: the nearest-neighbour picture, small."""
+        """Read every ``step``-th pixel, from the middle of the first step: nearest-neighbour decimation."""
         offset = min(step // 2, self.shape[0] - 1)
         across = min(step // 2, self.shape[1] - 1)
         rows = [self._map(slice(y, y + 1))[0, across::step].copy() for y in range(offset, self.shape[0], step)]
         return np.stack(rows)
 
     def flush(self) -> None:
-        """Return when what was written is on the disk, so that a journal may say so."""
+        """Flush the written rows to the disk (fsync), before a journal states them."""
         with raise_output_errors(self.path), self.path.open("rb") as file:
             os.fsync(file.fileno())
 

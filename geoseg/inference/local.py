@@ -1,4 +1,4 @@
-"""Blocks on this machine: dask reads ahead, the caller predicts."""
+"""Run blocks on this machine: threads read ahead while the caller predicts."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LocalExecutor:
-    """Runs blocks in this process.
+    """Run blocks in this process.
 
     Attributes:
-        read_ahead: Blocks that may lie read and waiting.
-        threads: Tiles read at the same time, and chips predicted.
-        keep_bytes: Memory for tiles that neighbouring blocks share.
+        read_ahead: Blocks that are read before they are needed.
+        threads: Tiles read, and chips predicted, at the same time.
+        keep_bytes: Bytes of tiles kept for neighbouring blocks.
     """
 
     read_ahead: int = 1
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     keep_bytes: int = 320 * 2**20
 
-    def run(self, work: InferenceJob, blocks: Iterable[Block]) -> Iterator[BlockResult]:
-        """Outcomes in the order of ``blocks``."""
-        begun: deque[Callable[[], BlockResult]] = deque()
-        with work.chip_predictor(self.threads) as chip_predictor:
-            for block, pixels in self._read(work.imagery, blocks, shared=work.plan.y.overlap > 0):
-                begun.append(work.submit(block, pixels, chip_predictor))
-                if len(begun) > 1:
-                    yield begun.popleft()()
-            while begun:
-                yield begun.popleft()()
+    def run(self, job: InferenceJob, blocks: Iterable[Block]) -> Iterator[BlockResult]:
+        """Predict blocks, and yield the results in their order."""
+        submitted: deque[Callable[[], BlockResult]] = deque()
+        with job.chip_predictor(self.threads) as chip_predictor:
+            for block, pixels in self._read(job.imagery, blocks, shared=job.plan.y.overlap > 0):
+                submitted.append(job.submit(block, pixels, chip_predictor))
+                if len(submitted) > 1:
+                    yield submitted.popleft()()
+            while submitted:
+                yield submitted.popleft()()
 
     def scene_statistics(
-        self, imagery: ModelInput[ImageSource], blocks: Iterable[Block], look: Callable[[BlockPixels], T]
+        self, imagery: ModelInput[ImageSource], blocks: Iterable[Block], collect: Callable[[BlockPixels], T]
     ) -> Iterator[T]:
-        """``look`` at the pixels of every block, in order."""
+        """Call ``collect`` with the pixels of each block, and yield the results in order."""
         for _, pixels in self._read(imagery, blocks, shared=False):
-            yield look(pixels)
+            yield collect(pixels)
 
     def _read(
         self, imagery: ModelInput[ImageSource], blocks: Iterable[Block], *, shared: bool
     ) -> Iterator[tuple[Block, BlockPixels]]:
-        """Blocks and their pixels, read ahead: in turn where they share tiles, side by side where they do not."""
+        """Read blocks ahead: one after the other where they share tiles, in parallel where they do not."""
         keep = self.keep_bytes // len(imagery.images) if shared else 0
         kept = tuple(TileReader(image, keep_bytes=keep, threads=self.threads) for image in imagery.images)
 

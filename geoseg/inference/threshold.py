@@ -44,7 +44,7 @@ def fit_scene_threshold(
     if not isinstance(model, SceneAdaptive):
         return predictor
     side = -(-STATISTICS_PX // model.statistics_tile_px) * model.statistics_tile_px
-    plan = WindowPlan.clipped(imagery.now.shape, side)
+    plan = WindowPlan.clipped(imagery.image.shape, side)
     total = plan.shape[0] * plan.shape[1] / 1e6
     whole: SceneStatistics | None = None
     for number, part in enumerate(

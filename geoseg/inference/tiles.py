@@ -15,15 +15,15 @@ TileNumber = tuple[int, int]
 
 
 class TileReader:
-    """Read any rectangle of an image from its tiles, and cache the tiles that neighbours will share.
+    """Read any rectangle of an image from its tiles, and cache the tiles that neighbouring rectangles share.
 
-    Rectangles are asked for row by row, so where memory ends the tiles highest up go first, and of those the oldest:
-    what the next row of rectangles shares is the lowest row of tiles, and not what was read last. The tiles are
-    anchored to the grid, so what a pixel holds does not depend on the rectangle it was asked in.
+    Rectangles are read row by row, so the cache evicts the topmost row of tiles first, and of that row the oldest: the
+    next row of rectangles shares the lowest row of tiles, not the tiles that were read last. Tiles are anchored to the
+    grid, so the value of a pixel does not depend on the rectangle it is read in.
 
     Args:
-        image: The image that is read.
-        keep_bytes: Memory for tiles that a later rectangle may want; 0 keeps none.
+        image: The image to read.
+        keep_bytes: Capacity of the cache in bytes; 0 keeps nothing.
         threads: Tiles read at the same time.
     """
 
@@ -77,16 +77,17 @@ class TileReader:
             read = get(graph, missing, num_workers=self._threads)
         tiles.update(zip(missing, read, strict=True))
         with self._lock:
-            self._remember(tiles)
+            self._store(tiles)
         return tiles
 
-    def _remember(self, tiles: dict[TileNumber, Pixels]) -> None:
+    def _store(self, tiles: dict[TileNumber, Pixels]) -> None:
         for number, tile in tiles.items():
             self._kept[number] = tile
             self._kept.move_to_end(number)
         held = sum(_bytes(tile) for tile in self._kept.values())
-        # a stable sort of what is in the order of its use: the oldest of the highest first, what is in use last;
-        # speed only, a tile that was dropped is read again
+        # Topmost row first, oldest first within a row (the sort is stable), tiles of this rectangle last. cachetools
+        # cannot express this order: its caches evict one item before each insertion, by recency, frequency or age, and
+        # do not know which items belong to one rectangle. Eviction changes speed only: an evicted tile is read again.
         for number in sorted(self._kept, key=lambda number: (number in tiles, number[0])):
             if held <= self._keep_bytes:
                 return

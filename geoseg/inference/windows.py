@@ -1,4 +1,4 @@
-"""Where chips lie: windows at a constant stride, anchored to the grid, and the blocks that work is dealt out in."""
+"""Place the windows of a model over a grid, group them into blocks, and cut the chips of a block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Span = tuple[int, int]
-"""First pixel, and the one after the last."""
+"""First pixel, and the pixel after the last one."""
 WindowIndex = tuple[int, int]
 """Number of a window down and across the grid."""
 
@@ -18,8 +18,9 @@ WindowIndex = tuple[int, int]
 class Axis:
     """The windows along one side of a grid.
 
-    Window ``k`` starts at ``k * stride - pad_before``. Neighbours share ``overlap`` pixels; the outermost stick out of
-    the frame by at least half an overlap, so that a pixel at the frame is no nearer to a chip's rim than any other.
+    Window ``k`` starts at ``k * stride - pad_before``. Neighbours share ``overlap`` pixels. The outermost windows
+    extend beyond the frame by at least half an overlap, so that a pixel at the frame is as far from a chip's edge as
+    any other.
 
     Attributes:
         length: Pixels of the grid along this side.
@@ -38,7 +39,7 @@ class Axis:
     def __post_init__(self) -> None:
         """Refuse a plan that cannot cover its axis."""
         if self.length < 1 or self.chip < 1 or not 0 <= self.overlap <= self.chip // 2:
-            raise ValueError(f"no windows of {self.chip} px with {self.overlap} px overlap over {self.length} px")
+            raise ValueError(f"windows of {self.chip} px with {self.overlap} px overlap cannot cover {self.length} px")
         if not 0 <= self.tile_offset < self.stride:
             raise ValueError(f"tile offset {self.tile_offset} is not within 0..{self.stride - 1}")
 
@@ -59,7 +60,7 @@ class Axis:
         return 1 + max(0, -(-beyond // self.stride))
 
     def start(self, k: int) -> int:
-        """First pixel of window ``k``; negative where it sticks out."""
+        """First pixel of window ``k``; negative where the window begins before the frame."""
         return k * self.stride - self.pad_before
 
     def inside(self, k: int) -> Span:
@@ -73,7 +74,7 @@ class Axis:
         return slice(first - origin, last - origin)
 
     def pixels(self, k: int) -> NDArray[np.intp]:
-        """Grid pixel that each pixel of window ``k`` shows, mirrored at the frame where it sticks out."""
+        """Grid pixel of each pixel of window ``k``; reflected at the frame where the window extends beyond it."""
         first, last = (self.start(k), self.start(k) + self.chip) if self.reflect_padding else self.inside(k)
         return mirror(np.arange(first, last), self.length)
 
@@ -83,8 +84,8 @@ class Axis:
         Two neighbours' weights sum to ``overlap + 1`` wherever both reach.
         """
         first, last = self.inside(k)
-        place = np.arange(first, last) - self.start(k)
-        ramp = np.minimum(place + 1, self.chip - place)
+        offset = np.arange(first, last) - self.start(k)
+        ramp = np.minimum(offset + 1, self.chip - offset)
         weights: NDArray[np.int64] = np.minimum(ramp, self.overlap + 1).astype(np.int64)
         return weights
 
@@ -109,17 +110,17 @@ def mirror(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A rectangle of windows: what is read, computed and sent back in one go.
+    """A rectangle of windows that is read, predicted and returned together.
 
     Attributes:
-        index: Place in the order of work, row by row.
-        row: Row of blocks it belongs to.
-        ky: Windows it holds down the grid.
-        kx: Windows it holds across.
-        y: Rows of the grid that its windows speak of.
-        x: Columns likewise.
-        read_y: Rows of pixels its windows show; reaches beyond ``y`` only where mirroring does.
-        read_x: Columns likewise.
+        index: Number of the block, row by row.
+        row: Row of blocks that it belongs to.
+        ky: Numbers of its windows down the grid.
+        kx: Numbers of its windows across the grid.
+        y: Rows of the grid that its windows cover.
+        x: Columns of the grid that its windows cover.
+        input_y: Rows of the grid that its windows read; beyond ``y`` only where padding reflects.
+        input_x: Columns of the grid that its windows read.
     """
 
     index: int
@@ -134,12 +135,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """All windows of a grid, and the blocks they are dealt out in.
+    """All windows of a grid, and their blocks.
 
     Attributes:
         y: Windows down the grid.
-        x: Windows across.
-        block: Windows a block holds down and across.
+        x: Windows across the grid.
+        block: Windows of a block, down and across.
     """
 
     y: Axis
@@ -188,11 +189,11 @@ class WindowPlan:
 
     @property
     def windows(self) -> int:
-        """Windows in all."""
+        """Number of windows."""
         return self.y.count * self.x.count
 
     def blocks(self, first_row: int = 0) -> Iterator[Block]:
-        """Blocks row by row, from ``first_row`` on."""
+        """Yield the blocks row by row, from ``first_row`` on."""
         across = list(_groups(self.x.count, self.block[1]))
         for row, ky in enumerate(_groups(self.y.count, self.block[0])):
             if row < first_row:
@@ -210,7 +211,7 @@ class WindowPlan:
                 )
 
     def final_rows(self, row: int) -> int:
-        """Rows of the grid that no block after row ``row`` touches any more."""
+        """Number of grid rows that are final once block row ``row`` is done: no later block changes them."""
         after = (row + 1) * self.block[0]
         return self.y.length if after >= self.y.count else self.y.inside(after)[0]
 
@@ -232,15 +233,15 @@ def _shown(axis: Axis, ks: range) -> Span:
 def cut_chips(
     plan: WindowPlan, block: Block, pixels: NDArray[np.float32]
 ) -> Iterator[tuple[WindowIndex, NDArray[np.float32]]]:
-    """The chips of a block, row by row, mirrored at the grid's frame.
+    """Cut the chips of a block, row by row, reflected at the grid's frame.
 
     Args:
-        plan: Where the windows lie.
-        block: Which of them.
+        plan: The windows of the grid.
+        block: The block to cut.
         pixels: float32 (band, y, x) of ``block.input_y`` and ``block.input_x``.
 
     Yields:
-        The window's number, and its pixels (band, chip, chip); a view of ``pixels`` where nothing is mirrored.
+        The window's number, and its pixels (band, chip, chip); a view of ``pixels`` where nothing is reflected.
     """
     columns = {kx: _place(plan.x.pixels(kx), block.input_x[0]) for kx in block.kx}
     for ky in block.ky:
@@ -251,7 +252,7 @@ def cut_chips(
 
 
 def _place(shown: NDArray[np.intp], origin: int) -> slice | NDArray[np.intp]:
-    """Indices into the block; a slice where they run on, which costs no copy."""
+    """Return the indices into the block; a slice where they are consecutive, which copies nothing."""
     first, last = int(shown[0]), int(shown[-1])
     if last - first == len(shown) - 1 and bool((np.diff(shown) == 1).all()):
         return slice(first - origin, last + 1 - origin)

@@ -1,4 +1,4 @@
-"""The unfinished map on disk, and the journal that lets a killed run carry on."""
+"""The unfinished map on disk, and the journal from which a killed run resumes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(slots=True)
 class WorkFolder:
-    """``OUT/.geoseg-work/STAGE``: raw layers that fill from the top, what the next rows still need, and a journal.
+    """``OUT/.geoseg-work/STAGE``: raw layers written from the top, sums that the next rows need, and a journal.
 
-    The journal is the only thing that says how far the work is, and it is replaced in one move after the pixels
-    and the carry that it speaks of are on the disk. Whatever a run was doing when it died, the folder is as after
-    its last ``commit``; rows beyond are written again.
+    Only the journal states how far the work is. It is replaced atomically after the pixels and the carry that it
+    describes are on the disk. Wherever a run was killed, the folder is in the state of its last ``commit``; rows
+    beyond it are written again.
 
     Attributes:
         folder: The work folder.
-        key: Digest of everything that decides the result.
+        key: SHA-256 of everything that affects the result.
         shape: Rows and columns of every layer.
         layers: The layers by name.
-        row: First row of blocks that is not finished.
+        row: First unfinished row of blocks.
     """
 
     folder: Path
@@ -48,14 +48,14 @@ class WorkFolder:
 
     @classmethod
     def open(cls, out: Path, key: str, shape: tuple[int, int], layers: Sequence[str], *, stage: str = "map") -> Self:
-        """Carry on with the work in ``out``, or start afresh where there is none, another's, or a damaged one.
+        """Resume the work in ``out``; start again where there is none, or it is damaged or of another map.
 
         Args:
             out: The output folder; made if missing.
-            key: Digest (sha256) of everything that decides the result: request, scenes, model, versions.
+            key: SHA-256 of everything that affects the result: request, scenes, model, versions.
             shape: Rows and columns.
             layers: Names of the layers.
-            stage: Name of this piece of work, where a map needs several.
+            stage: Name of this stage, where a map needs several.
 
         Raises:
             OutputNotWritableError: The folder cannot be written, or the disk is full.
@@ -83,25 +83,25 @@ class WorkFolder:
             row, carry_file = int(journal["row"]), journal["carry"]
             carry = _load(folder / carry_file) if carry_file else {}
         except (OSError, ValueError, KeyError, TypeError, BadZipFile):
-            return None  # no journal, or one that cannot be trusted: the work is cheap compared with a wrong map
+            return None  # no journal, or a damaged one: start again rather than risk a wrong map
         return cls(folder, key, shape, there, row, carry_file, carry)
 
     def carry(self) -> dict[str, NDArray[Any]]:
-        """What the last ``commit`` handed on to the rows that follow."""
+        """Arrays that the last ``commit`` saved for the rows that follow."""
         return dict(self._carry)
 
     def commit(self, row: int, carry: Arrays | None = None) -> None:
         """State that every row of blocks before ``row`` is final in every layer.
 
         Args:
-            row: First row of blocks that is not; the number of rows when all are.
-            carry: What those that follow need, by name; no object arrays.
+            row: First row of blocks that is not final; the number of rows once all are.
+            carry: Arrays that the following rows need, by name; no object arrays.
 
         Raises:
             OutputNotWritableError: The disk is full.
         """
         if row < self.row:
-            raise ValueError(f"row {row} was finished before row {self.row}: rows finish from the top")
+            raise ValueError(f"row {row} was committed after row {self.row}: rows are committed from the top")
         for layer in self.layers.values():
             layer.flush()
         carried = dict(carry or {})
@@ -115,7 +115,7 @@ class WorkFolder:
 
     @staticmethod
     def discard(out: Path) -> None:
-        """Remove every unfinished or finished piece of work in ``out``, once its products stand or never will."""
+        """Remove all work in ``out``, once its products are written or a permanent error ended the run."""
         shutil.rmtree(out / NAME, ignore_errors=True)
 
     def _write_journal(self, row: int, carry_file: str | None) -> None:

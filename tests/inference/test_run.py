@@ -105,7 +105,7 @@ def unet(tmp_path_factory):
 def work_of(cube, model, *, block_px=96, tile_px=128):
     predictor = Predictor.of(model, "cpu")
     card, imagery = predictor.card, ModelInput(("vv", "vh"), cube(tile_px))
-    plan = WindowPlan.over(tuple(imagery.now.geobox.shape), card.chip_px, card.overlap_px, block_px=block_px)
+    plan = WindowPlan.over(tuple(imagery.image.geobox.shape), card.chip_px, card.overlap_px, block_px=block_px)
     return InferenceJob(plan, imagery, predictor, BATCH)
 
 
@@ -208,8 +208,8 @@ def test_a_cluster_gives_the_same_bytes(cube, unet, serial, cluster, tmp_path):
 
 
 def test_a_threshold_settled_on_a_cluster_is_the_same(cube, cluster):
-    imagery = ModelInput(Predictor.of("otsu").card.bands, ModelInput(("vv", "vh"), cube(512)).now)
-    imagery = ModelInput(imagery.bands, Cube.of(imagery.now.scenes, imagery.now.geobox, imagery.bands, instant=DAY))
+    imagery = ModelInput(Predictor.of("otsu").card.bands, ModelInput(("vv", "vh"), cube(512)).image)
+    imagery = ModelInput(imagery.bands, Cube.of(imagery.image.scenes, imagery.image.geobox, imagery.bands, instant=DAY))
     here = fit_scene_threshold(LocalExecutor(), imagery, Predictor.of("otsu"), silent)
     there = fit_scene_threshold(cluster, imagery, Predictor.of("otsu"), silent)
     assert here.scene_threshold_info() == there.scene_threshold_info()
