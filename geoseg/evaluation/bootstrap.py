@@ -1,4 +1,4 @@
-"""How far a score could have come out otherwise with other chips."""
+"""Bootstrap intervals of pooled scores."""
 
 from __future__ import annotations
 

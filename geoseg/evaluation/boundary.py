@@ -1,4 +1,4 @@
-"""How well a prediction's outline follows the label's."""
+"""Boundary F1: how closely the outline of a prediction follows that of the label."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class BoundaryCounts:
         Args:
             truth: (y, x), as for :meth:`geoseg.evaluation.counts.Confusion.of`.
             prediction: Likewise.
-            classes: How many there are.
-            index: Class whose outline is judged.
+            classes: Number of classes.
+            index: Class whose outline is scored.
             tolerance: Pixels, 0 or more.
 
         Raises:
@@ -65,7 +65,7 @@ class BoundaryCounts:
             InputRangeError: Shapes that differ, or values that are no class.
         """
         if not (math.isfinite(tolerance) and tolerance >= 0):
-            raise BadOptionError(f"The tolerance of a boundary is {tolerance}: give a number of pixels, 0 or more.")
+            raise BadOptionError(f"The tolerance of a boundary: expected 0 or more pixels, got {tolerance}.")
         known = known_pixels(truth, prediction, classes)
         wanted = _boundary(truth == index, known)
         found = _boundary(prediction == index, known)

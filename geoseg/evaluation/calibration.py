@@ -1,4 +1,4 @@
-"""Whether a probability of 70 per cent is right 7 times in 10."""
+"""Calibration: whether pixels with a probability of 70 per cent are of class 1 in 7 of 10 cases."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PERCENTS = 101
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityCounts:
-    """Exact counts per cent of probability; adding two merges them, exactly and in any order.
+    """Histogram of probabilities in whole per cent; adding two merges them, exactly and in any order.
 
-    For more than two classes count "was right" (0 or 1) against the probability of the class that was said: the
+    For more than two classes count "correct" (0 or 1) against the probability of the predicted class: the
     calibration of that confidence is then :meth:`expected_calibration_error` with ``of="class 1"``.
 
     Attributes:
@@ -40,7 +40,7 @@ class ProbabilityCounts:
 
     @classmethod
     def none(cls) -> ProbabilityCounts:
-        """Nothing counted yet."""
+        """Return empty counts."""
         return cls(np.zeros(PERCENTS, np.int64), np.zeros(PERCENTS, np.int64))
 
     @classmethod
@@ -48,7 +48,7 @@ class ProbabilityCounts:
         """Count one image, or one block of it.
 
         Args:
-            truth: 0 or 1; ``UNLABELLED`` or 255: nobody said.
+            truth: 0 or 1; ``UNLABELLED`` or 255: unlabelled.
             probability: Of class 1, same shape: a float 0 to 1, NaN where not observed; or whole per cent as uint8,
                 255 where not observed, as geoseg writes it.
 
@@ -57,12 +57,12 @@ class ProbabilityCounts:
         """
         if truth.shape != probability.shape:
             raise InputRangeError(
-                f"A label of shape {truth.shape} cannot judge probabilities of shape {probability.shape}. "
+                f"A label of shape {truth.shape} does not fit probabilities of shape {probability.shape}. "
                 "Bring both onto one grid."
             )
         said = (truth != UNLABELLED) & (truth != NOT_OBSERVED)
         if (said & (truth != 0) & (truth != 1)).any():
-            raise InputRangeError("Calibration is of class 1 against class 0, and the label holds others.")
+            raise InputRangeError("Calibration: expected labels 0 and 1, got others. Map the label to two classes.")
         percent, seen = _whole_percent(probability)
         both = said & seen
         pixels = np.bincount(percent[both], minlength=PERCENTS)
@@ -84,7 +84,7 @@ class ProbabilityCounts:
         return hash((self.pixels.tobytes(), self.positives.tobytes(), self.not_observed))
 
     def expected_calibration_error(self, bins: int = 15, of: str = "confidence") -> float:
-        """Mean gap between what was claimed and what came true, weighted by pixels: 0 to 1, 0 is best.
+        """Compute the expected calibration error: mean gap of probability and frequency, weighted by pixels, 0 is best.
 
         ``sum_m (|B_m| / n) |share true in B_m - mean probability in B_m|`` over M bins B_m = ((m - 1) / M, m / M], 0
         itself in the first. Of the probabilities as rounded to whole per cent: up to 0.005 from that of the unrounded
@@ -92,7 +92,7 @@ class ProbabilityCounts:
 
         Args:
             bins: M, 1 to 100; 10 and 15 are usual.
-            of: ``confidence``: how sure it is of the class it says, p or 1 - p, against being right, with class 1 said
+            of: ``confidence``: probability of the predicted class, p or 1 - p, against being correct, class 1 predicted
                 from 50 per cent on (Guo et al. 2017, arXiv 1706.04599, eq. 3). ``class 1``: its probability of class 1
                 against being class 1 (Naeini et al. 2015, AAAI, who introduced the error for two classes).
 
@@ -111,7 +111,7 @@ class ProbabilityCounts:
         return float((table.pixels[filled] * gaps).sum() / total)
 
     def reliability(self, bins: int = 15, of: str = "confidence") -> Reliability:
-        """What a reliability diagram shows.
+        """Return the values of a reliability diagram.
 
         Args:
             bins: As for :meth:`expected_calibration_error`.
@@ -122,7 +122,7 @@ class ProbabilityCounts:
         """
         if of not in {"confidence", "class 1"} or not 1 <= bins < PERCENTS:
             raise BadOptionError(
-                f"Calibration of {of!r} in {bins} bins cannot be: ask for 'confidence' or 'class 1' and 1 to 100 bins."
+                f"Calibration: expected 'confidence' or 'class 1' in 1 to 100 bins, got {of!r} in {bins} bins."
             )
         percent = np.arange(PERCENTS)
         claimed, true = percent, self.positives
@@ -162,7 +162,7 @@ class Reliability:
 
 
 def _whole_percent(probability: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Whole per cent (0 where not observed), and where observed."""
+    """Return whole per cent (0 where not observed), and the mask of observed pixels."""
     if probability.dtype == np.uint8:
         seen = probability != NOT_OBSERVED
         percent = np.where(seen, probability, 0).astype(np.int64)
@@ -170,10 +170,14 @@ def _whole_percent(probability: NDArray[np.generic]) -> tuple[NDArray[np.int64],
         seen = ~np.isnan(probability)
         values = np.where(seen, probability, 0)
         if ((values < 0) | (values > 1)).any():
-            raise InputRangeError("A probability lies outside 0 to 1. Give probabilities, not logits or per cent.")
+            raise InputRangeError(
+                "Probabilities: expected 0 to 1, got values outside. Give probabilities, not logits or per cent."
+            )
         percent = np.rint(values.astype(np.float64) * 100).astype(np.int64)
     else:
-        raise InputRangeError(f"Probabilities of {probability.dtype} are neither float nor uint8 per cent.")
+        raise InputRangeError(f"Probabilities: expected float, or uint8 in per cent, got {probability.dtype}.")
     if (percent >= PERCENTS).any():
-        raise InputRangeError(f"A probability of {percent.max()} per cent cannot be. Give 0 to 100, 255 where unknown.")
+        raise InputRangeError(
+            f"Probabilities: expected 0 to 100 per cent, 255 where not observed, got {percent.max()}."
+        )
     return percent, seen

@@ -79,12 +79,12 @@ def compare(
         resamples: How many are drawn where there are too many to try all.
 
     Raises:
-        InputRangeError: The two were not judged on the same labels.
+        InputRangeError: The two were not scored on the same labels.
         BadOptionError: Fewer than one resample.
     """
     names = _same_units(first, second)
     if resamples < 1:
-        raise BadOptionError(f"{resamples} permutations cannot be: give 1 or more.")
+        raise BadOptionError(f"Permutations: expected 1 or more, got {resamples}.")
     classes = next(iter(first.values())).classes
     mine = stacked([first[name] for name in names], classes)
     theirs = stacked([second[name] for name in names], classes)
@@ -161,14 +161,14 @@ def permutation_test(
 
 
 def _swaps(pairs: int, seed: int, resamples: int) -> NDArray[np.int64]:
-    """Which pairs to swap: 0 or 1, (swap, pair)."""
+    """Return which pairs to swap: 0 or 1, (swap, pair)."""
     if pairs <= EXACT:
         return (np.arange(2**pairs)[:, None] >> np.arange(pairs)) & 1
     return np.random.default_rng(seed).integers(0, 2, (resamples, pairs))
 
 
 def _too_few(differing: int, units: int) -> PairedTest | None:
-    """A test that cannot tell, or None where it can."""
+    """Return a result without p where there are too few units; None where there are enough."""
     if differing >= FEWEST:
         return None
     if not differing:
@@ -182,13 +182,13 @@ def _same_units(first: Mapping[str, Confusion], second: Mapping[str, Confusion])
     if not first or first.keys() != second.keys():
         odd = sorted(first.keys() ^ second.keys())
         raise InputRangeError(
-            f"The two models were judged on different units ({len(odd)} of them, such as {odd[:1]}). "
+            f"The two models were scored on different units ({len(odd)} of them, such as {odd[:1]}). "
             "Score both on the same chips or regions."
         )
     for name in first:
         if first[name].labelled != second[name].labelled or first[name].classes != second[name].classes:
             raise InputRangeError(
-                f"In {name} one model was judged on {first[name].labelled} labelled pixels and the other on "
+                f"In {name} one model was scored on {first[name].labelled} labelled pixels and the other on "
                 f"{second[name].labelled}. Score both on the same labels."
             )
     return sorted(first)

@@ -1,4 +1,4 @@
-"""What a model costs beside what it scores."""
+"""Computing cost of a model: size, multiply-adds, peak memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ EVERY_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A network's size.
+    """Size of a network.
 
     Attributes:
-        parameters: Numbers in it; 0 for a baseline.
+        parameters: Number of parameters; 0 for a baseline.
         multiply_adds: For a chip of 256 x 256 pixels, at batch size 1: each multiplication with its addition counts
             once (papers that call this FLOPs halve or double it as they please). Of convolutions, matrix products and
             attention only, as torch counts them; norms, activations and resampling are left out. A network with a chip
             size of its own is counted at that size, and scaled by area. 0 for a baseline, whose arithmetic is not
             counted.
-        chip_px: Side that was counted.
+        chip_px: Side in pixels of the chip that was counted.
     """
 
     parameters: int
@@ -36,10 +36,10 @@ class Size:
 
 
 def size_of(model: SegmentationModel) -> Size:
-    """Count a model.
+    """Count the parameters and multiply-adds of a model.
 
     Args:
-        model: Any; asked for one chip of zeros.
+        model: Any model; it is run on one chip of zeros.
     """
     if not isinstance(model, NetworkModel):
         return Size(0, 0)
@@ -60,14 +60,14 @@ def size_of(model: SegmentationModel) -> Size:
 
 @dataclass(slots=True)
 class Peak:
-    """Most memory in use, bytes; filled when the block ends."""
+    """Peak memory in bytes; set when the block ends."""
 
     bytes: int = 0
 
 
 @contextmanager
 def peak_memory(on_gpu: bool) -> Iterator[Peak]:
-    """Watch memory while a block runs.
+    """Measure the peak memory of a block.
 
     On a CPU: the highest resident memory of the whole process - Python, libraries and the images in it too -, looked
     at every 20 ms, so that a shorter peak may be missed. On a GPU: what torch allocated there, at its highest.

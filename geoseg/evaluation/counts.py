@@ -1,4 +1,4 @@
-"""Exact counts of what a model said against what a person said."""
+"""Confusion matrix: exact counts of predicted against labelled pixels."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import InputRangeError
 
 NOT_OBSERVED = 255
-"""In a predicted mask: the satellite saw nothing there. Never dry."""
+"""Mask value of pixels that are not observed; never counted as class 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """How many pixels of each class were called which; adding two merges them, exactly and in any order.
+    """Confusion matrix in pixels; adding two merges them, exactly and in any order.
 
     Attributes:
         matrix: int64 (class, class), read-only; row: the label's class, column: the prediction's.
-        not_observed: Pixels with a label where the model saw nothing. Told beside the scores, never part of one.
+        not_observed: Labelled pixels without a prediction. Reported beside the scores, never part of one.
     """
 
     matrix: NDArray[np.int64]
@@ -34,7 +34,7 @@ class Confusion:
 
     @classmethod
     def none(cls, classes: int) -> Confusion:
-        """Nothing counted yet."""
+        """Return empty counts."""
         return cls(np.zeros((classes, classes), np.int64))
 
     @classmethod
@@ -42,10 +42,10 @@ class Confusion:
         """Count one image, or one block of it.
 
         Args:
-            truth: Class indices; ``UNLABELLED`` or 255: nobody said.
+            truth: Class indices; ``UNLABELLED`` or 255: unlabelled.
             prediction: Of the same shape; class indices; 255, or a negative number where the type has them: not
                 observed. True and False are class 1 and class 0.
-            classes: How many there are, the background one of them.
+            classes: Number of classes, with the background.
 
         Raises:
             InputRangeError: Shapes that differ, or values that are no class.
@@ -57,7 +57,7 @@ class Confusion:
 
     @classmethod
     def total(cls, parts: Iterable[Confusion], classes: int) -> Confusion:
-        """The sum of any number, also of none."""
+        """Sum any number of counts, also none."""
         return sum(parts, cls.none(classes))
 
     @property
@@ -101,23 +101,25 @@ def stacked(confusions: Sequence[Confusion], classes: int) -> NDArray[np.int64]:
 def known_pixels(
     truth: NDArray[np.integer], prediction: NDArray[np.integer | np.bool_], classes: int
 ) -> NDArray[np.bool_]:
-    """Where a pixel is both labelled and observed: what may be scored.
+    """Return where a pixel is both labelled and observed, and so can be scored.
 
     Raises:
         InputRangeError: As :meth:`Confusion.of`.
     """
     if truth.shape != prediction.shape:
         raise InputRangeError(
-            f"A label of shape {truth.shape} cannot judge a prediction of shape {prediction.shape}. "
+            f"A label of shape {truth.shape} does not fit a prediction of shape {prediction.shape}. "
             "Bring both onto one grid."
         )
     return _known("label", truth, classes) & _known("prediction", prediction, classes)
 
 
 def _known(what: str, values: NDArray[np.integer | np.bool_], classes: int) -> NDArray[np.bool_]:
-    """Where ``values`` say something."""
+    """Return where ``values`` are class indices."""
     if values.dtype.kind not in "iub":
-        raise InputRangeError(f"A {what} of {values.dtype} is no mask. Give class indices, not probabilities.")
+        raise InputRangeError(
+            f"The {what}: expected class indices (integers), got {values.dtype}. Give a mask, not probabilities."
+        )
     known: NDArray[np.bool_] = (values >= 0) & (values != NOT_OBSERVED)
     wrong = known & (values >= classes)
     if values.dtype.kind == "i" and what == "label":

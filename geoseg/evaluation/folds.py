@@ -1,4 +1,4 @@
-"""Who learns from what and is judged on what: by split, by region, or from a handful. Never by chip."""
+"""Divide labelled images into folds: by split, by region, or with few images to learn from. Never by single chip."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ID_FIELD = "id:"
 
 @dataclass(frozen=True)
 class Fold:
-    """One training, and what it is judged on.
+    """Training images and test images of one training.
 
     Attributes:
-        name: For tables and folders: ``fold-Ghana``, ``split``, ``5-shots-1``.
-        training: What may be learned from, its own validation included. None: nothing is learned.
-        test: What it is judged on; shares no image with ``training``.
-        shots: Images learned from, where that is what is varied; else 0.
-        repeat: Which draw of them.
-        seed: Of this training.
+        name: Name in tables and folders: ``Ghana``, ``split``, ``Ghana-5-shots-1``.
+        training: Images to learn from, validation included. None: nothing is trained.
+        test: Images to score; shares no image with ``training``.
+        shots: Number of training images in a few-shot evaluation; else 0.
+        repeat: Number of the draw in a few-shot evaluation, from 1; else 0.
+        seed: Seed of this training.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class LabelFacts:
-    """What an image's label holds where the image was observed.
+    """Facts of an image's label.
 
     Attributes:
-        classes: Indices of the classes that occur.
-        sha256: Of the label, so that results of other labels are not taken for those of these.
+        classes: Indices of the classes that are labelled where the image is observed.
+        sha256: SHA-256 of the label, so that results of other labels are not reused.
     """
 
     classes: frozenset[int]
@@ -54,7 +54,7 @@ class LabelFacts:
 
 
 def label_facts(data: LabelledSet, report: Report = silent) -> dict[str, LabelFacts]:
-    """Read every label once, by id."""
+    """Read every label once; return its facts by the image's id."""
     facts = {}
     for index, pair in enumerate(data.pairs):
         report(Progress("labels", index, len(data.pairs), "images"))
@@ -67,16 +67,16 @@ def label_facts(data: LabelledSet, report: Report = silent) -> dict[str, LabelFa
 
 
 def regrouped(data: LabelledSet, regions: str | Mapping[str, Sequence[str]]) -> LabelledSet:
-    """The set with its regions as they are to be left out.
+    """Redefine the regions of a set, which are held out as a whole.
 
     Args:
-        data: Any.
-        regions: ``region``: as they are; ``split``: each split is one; ``id:REGEX``: the first group of a regular
-            expression searched in the id, or all of its match; or names of groups and the regions in each (a region in
-            none stays one of its own).
+        data: Labelled images.
+        regions: ``region``: unchanged; ``split``: each split is a region; ``id:REGEX``: the first group of a regular
+            expression that is searched in the id, or the whole match; or names of groups and the regions in each (a
+            region in no group stays as it is).
 
     Raises:
-        BadOptionError: No such field, an expression that does not fit an id, or a group of regions that do not exist.
+        BadOptionError: No such field, an expression that does not match an id, or a group with an unknown region.
     """
     if isinstance(regions, Mapping):
         return _in_groups(data, regions)
@@ -86,11 +86,11 @@ def regrouped(data: LabelledSet, regions: str | Mapping[str, Sequence[str]]) -> 
         return _with_regions(data, {pair.id: pair.split or "(none)" for pair in data.pairs})
     if regions == "id":
         raise BadOptionError(
-            "--regions id would leave out chip by chip, and neighbours of a chip tell what is in it. "
-            "Group them: --regions 'id:REGEX', as in --regions 'id:^[^_]+'."
+            "--regions id would hold out chip by chip, and neighbouring chips show the same water. "
+            "Group the chips by a part of their ids: --regions 'id:REGEX', as in --regions 'id:^[^_]+'."
         )
     if not regions.startswith(ID_FIELD):
-        raise BadOptionError(f"--regions is region, split or id:REGEX, not {regions!r}.")
+        raise BadOptionError(f"--regions: expected region, split or id:REGEX, got {regions!r}.")
     return _with_regions(data, {pair.id: _from_id(pair.id, regions.removeprefix(ID_FIELD)) for pair in data.pairs})
 
 
@@ -98,11 +98,13 @@ def _from_id(identity: str, expression: str) -> str:
     try:
         match = re.search(expression, identity)
     except re.error as error:
-        raise BadOptionError(f"--regions id:{expression} is no regular expression: {error}.") from None
-    # a group that took no part in the match is None, and one that is empty would be a region without a name
+        raise BadOptionError(f"--regions id:{expression}: expected a regular expression: {error}.") from None
+    # a group outside the match is None, and an empty one would give a region without a name
     found = match and (match.group(1) if match.re.groups else match.group())
     if not found:
-        raise BadOptionError(f"--regions id:{expression} does not fit the id {identity}.")
+        raise BadOptionError(
+            f"--regions id:{expression} does not match the id {identity}. Use an expression that matches every id."
+        )
     return str(found)
 
 
@@ -118,7 +120,7 @@ def _with_regions(data: LabelledSet, regions: Mapping[str, str]) -> LabelledSet:
 
 
 def cropped(data: LabelledSet, side: int) -> LabelledSet:
-    """Every image that is larger cut into squares, each where it lies; what is left at the end is a smaller one."""
+    """Cut larger images into squares of ``side`` pixels, each with its georeference; the last ones may be smaller."""
     from affine import Affine
 
     def square(pair: Pair, row: int, column: int) -> Pair:
@@ -139,11 +141,11 @@ def cropped(data: LabelledSet, side: int) -> LabelledSet:
 
 
 def leave_one_region_out(data: LabelledSet, *, held_out: Sequence[str] = (), seed: int = 0) -> tuple[Fold, ...]:
-    """A fold for each region, in order: the model learns from all others, whatever split they are of.
+    """Make a fold for each region, in order: the model learns from all others, whatever their split.
 
     Raises:
-        NotTrainableError: There is one region, so nothing to learn from.
-        BadOptionError: A region that is to be held out does not exist.
+        NotTrainableError: The set has one region, so nothing is left to learn from.
+        BadOptionError: A region to hold out does not exist.
     """
     held_out = _regions_of(data, held_out)
     if len(data.regions) < 2:
@@ -164,10 +166,10 @@ def leave_one_region_out(data: LabelledSet, *, held_out: Sequence[str] = (), see
 
 
 def by_split(data: LabelledSet, *, seed: int = 0) -> tuple[Fold, ...]:
-    """One fold by the set's own splits: train (and val, which chooses) against test and every further split.
+    """Make one fold of the set's own splits: train and val against test and every further split.
 
     Raises:
-        NotTrainableError: The set has no such splits.
+        NotTrainableError: The set lacks a train or a test split.
     """
     training = data.where(lambda pair: pair.split in (*TRAIN, VALIDATION))
     test = data.where(lambda pair: pair.split not in (*TRAIN, VALIDATION))
@@ -182,11 +184,11 @@ def by_split(data: LabelledSet, *, seed: int = 0) -> tuple[Fold, ...]:
 def few_shot(
     data: LabelledSet, shots: Sequence[int], repeats: int, *, held_out: Sequence[str] = (), seed: int = 0
 ) -> tuple[Fold, ...]:
-    """Folds with so many images to learn from, each drawn anew; judged on the test split, else region by region.
+    """Make folds with few training images, drawn at random; tested on the test split, else region by region.
 
     Raises:
-        NotTrainableError: Fewer images than shots, or no draw with every class.
-        BadOptionError: A region that is to be held out does not exist.
+        NotTrainableError: The set has fewer images than shots, or no draw has every class.
+        BadOptionError: A region to hold out does not exist.
     """
     if _has_test_split(data) and not held_out:
         base = by_split(data, seed=seed)
@@ -206,8 +208,8 @@ def few_shot(
         assert fold.training is not None
         if max(shots) > len(fold.training.pairs):
             raise NotTrainableError(
-                f"{max(shots)} shots were asked for, and {len(fold.training.pairs)} images of {data.name} may be "
-                "learned from. Ask for fewer, or cut the images with --crop."
+                f"{max(shots)} shots were asked for, but {data.name} has {len(fold.training.pairs)} images to learn "
+                "from. Ask for fewer, or cut the images with --crop."
             )
         for count in shots:
             for repeat in range(repeats):
@@ -220,10 +222,10 @@ def few_shot(
 def scored_folds(
     data: LabelledSet, protocol: Protocol, *, held_out: Sequence[str] = (), seed: int = 0
 ) -> tuple[Fold, ...]:
-    """Choose what a model that learns nothing here is scored on: each test set of a protocol once.
+    """Make folds for a model that is not trained: each test set of a protocol once.
 
-    The folds have the names and test sets that a model that learns would get. No image to learn from is needed: a set
-    that holds nothing but a test split, or a single region, can be scored.
+    Names and test sets are those that a trained model would get. No images to learn from are needed: a set with only
+    a test split, or with a single region, can be scored.
 
     Args:
         data: Labelled images.
@@ -251,10 +253,10 @@ def scored_folds(
 
 
 def check_classes(fold: Fold, facts: Mapping[str, LabelFacts]) -> None:
-    """Refuse a fold whose training part lacks a class, before anything is trained.
+    """Refuse a fold whose training images lack a class, before anything is trained.
 
     Raises:
-        NotTrainableError: It does.
+        NotTrainableError: A class is not labelled in any training image.
     """
     if fold.training is None:
         return
@@ -283,5 +285,5 @@ def _splits(data: LabelledSet) -> str:
 
 
 def _one_split(data: LabelledSet) -> LabelledSet:
-    """Every image may be learned from: what a set calls its test split counts only in ``split``."""
+    """Remove the splits, so that every image may be learned from: a set's own splits count only in ``split``."""
     return replace(data, pairs=tuple(replace(pair, split="") for pair in data.pairs))

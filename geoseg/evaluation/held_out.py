@@ -1,4 +1,4 @@
-"""Held-out masks and probabilities as GeoTIFFs on the grid of their image."""
+"""Write predicted masks and probabilities of test images as GeoTIFFs on the grid of the image."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ MASKS, PROBABILITIES = "masks", "probabilities"
 
 
 DIGITS = 10
-"""Of a hash that tells names apart which look alike once characters are replaced."""
+"""Hash digits that keep names apart which are equal once characters are replaced."""
 
 
 def file_stem(identity: str) -> str:
-    """An id as part of a file's name, the same in every run.
+    """Turn an id into a file name, the same in every run.
 
-    What a path may not be able to hold becomes ``-``; a name that was changed so ends with a hash of the whole id, or
-    ``a b`` and ``a-b`` would be one file.
+    Characters that a path may not hold become ``-``. A changed name ends with a hash of the whole id, or ``a b`` and
+    ``a-b`` would be one file.
     """
     plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", identity).strip("-.")
     if plain == identity and plain:
@@ -50,12 +50,12 @@ def write_held_out(
 ) -> tuple[Path, Path]:
     """Write ``masks/ID.tif`` and ``probabilities/ID.tif``, the files that ``geoseg map`` would write for this image.
 
-    An image with a place gives COGs there; one without gives plain GeoTIFFs without a coordinate system.
+    A georeferenced image gives COGs; another gives plain GeoTIFFs without a coordinate system.
 
     Args:
-        folder: Of the fold.
-        pair: Whose image was predicted.
-        predicted: What was said of it.
+        folder: Folder of the fold.
+        pair: The image.
+        predicted: Its prediction.
         meaning: Target class of class 1.
         tags: Metadata of both files.
 
@@ -86,8 +86,8 @@ def write_held_out(
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """A held-out mask or probability, uint8 (y, x)."""
-    with _placeless(), rasterio.open(path) as file:
+    """Read a predicted mask or probability, uint8 (y, x)."""
+    with _without_georeference_warning(), rasterio.open(path) as file:
         codes: NDArray[np.uint8] = file.read(1)
     return codes
 
@@ -103,7 +103,7 @@ def _write_plain(path: Path, codes: NDArray[np.uint8], band: RasterBand, tags: d
     rows, columns = codes.shape
     with (
         atomic_file(path) as part,
-        _placeless(),
+        _without_georeference_warning(),
         rasterio.open(part, "w", width=columns, height=rows, **profile) as file,
     ):
         file.write(codes, 1)
@@ -114,8 +114,8 @@ def _write_plain(path: Path, codes: NDArray[np.uint8], band: RasterBand, tags: d
 
 
 @contextmanager
-def _placeless() -> Iterator[None]:
-    """Without rasterio's warning that a file lies nowhere: that is known."""
+def _without_georeference_warning() -> Iterator[None]:
+    """Suppress rasterio's warning that a file is not georeferenced: the image is not."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield

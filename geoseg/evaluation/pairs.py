@@ -1,4 +1,4 @@
-"""Every two contenders of a table, on what both were judged on and neither had learned from."""
+"""Compare every two runs of a table, on images that both were scored on and neither had learned from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from geoseg.evaluation.scores import score_functions
 
 
 def pairs_of(blocks: Sequence[ScoreBlock], headline: str, seed: int) -> Iterable[PairRow]:
-    """Every two contenders that were judged on the same images, after as many shots where those are varied."""
+    """Compare every two runs that were scored on the same images, with the same number of shots."""
     for number, first in enumerate(blocks):
         for second in blocks[number + 1 :]:
             if first.name == second.name and first.label != second.label:
@@ -21,7 +21,7 @@ def pairs_of(blocks: Sequence[ScoreBlock], headline: str, seed: int) -> Iterable
 
 
 def _pair(first: ScoreBlock, second: ScoreBlock, headline: str, seed: int) -> Iterable[PairRow]:
-    """Two contenders by every unit of which there are several, where neither's bundle had learned from any image."""
+    """Compare two runs by each kind of unit, on units from which neither's bundle had learned."""
     left_out = _taught(first, second)
     first, second = _without(first, left_out), _without(second, left_out)
     if not first.groups or units_of(first, "chip").keys() != units_of(second, "chip").keys():
@@ -30,7 +30,7 @@ def _pair(first: ScoreBlock, second: ScoreBlock, headline: str, seed: int) -> It
     kinds: tuple[Units, ...] = ("draw", "region", "chip") if first.over == "draw" else ("region", "chip")
     for units in kinds:
         mine, theirs = units_of(first, units), units_of(second, units)
-        # what one sensor did not see the other may have: then the two were not judged on the same labels
+        # two sensors observe different pixels: then the two were not scored on the same labels
         same = mine.keys() == theirs.keys() and all(mine[name].labelled == theirs[name].labelled for name in mine)
         if same and len(mine) > 1:
             found = compare(mine, theirs, score, seed=seed)
@@ -38,7 +38,7 @@ def _pair(first: ScoreBlock, second: ScoreBlock, headline: str, seed: int) -> It
 
 
 def untested(blocks: Sequence[ScoreBlock]) -> Iterable[str]:
-    """A note of every two that are not tested because one or the other had learned from all there is."""
+    """Note every two runs that are not compared because one of them had learned from everything."""
     found = [
         f"{first.label} and {second.label}"
         for number, first in enumerate(blocks)
@@ -48,7 +48,7 @@ def untested(blocks: Sequence[ScoreBlock]) -> Iterable[str]:
     ]
     if found:
         pairs = "; ".join(dict.fromkeys(found))
-        yield f"Not tested against each other, since one of them had learned from every region or draw: {pairs}."
+        yield f"Not compared, because one of the two had learned from every region or draw: {pairs}."
 
 
 def _taught(first: ScoreBlock, second: ScoreBlock) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def _without(block: ScoreBlock, names: Sequence[str]) -> ScoreBlock:
 
 
 def units_of(block: ScoreBlock, units: Units) -> dict[str, Confusion]:
-    """Counts by unit; an image that was judged in several draws is one unit, with the counts of all."""
+    """Sum the counts by unit; an image that was scored in several draws is one unit, with the counts of all."""
     parts: dict[str, list[Confusion]] = {}
     for group, chips in block.groups.items():
         for chip in chips:

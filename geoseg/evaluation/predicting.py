@@ -22,20 +22,20 @@ from geoseg.models.inference import Predictor
 from geoseg.water.codes import mask_codes
 
 BLOCK_PX = 1024
-"""Side of a block; changes memory only, never the answer."""
+"""Side of a block in pixels; affects memory only, never the result."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """What a model says of an image.
+    """Prediction of a model for an image.
 
     Attributes:
-        percent: uint8 (y, x), probability of class 1 in whole per cent, 255 where not observed or not answered.
-        mask: uint8 (y, x), 0 or 1 by the card's threshold, 255 exactly where ``percent`` is.
-        no_answer: bool (y, x), where the image shows every band and the model gave no number; 255 in both others.
-        seconds: In the model and the blend; reading the image is not in it.
-        windows: Chips that were computed.
-        findings: What a model that looks at the whole image first chose for it.
+        percent: uint8 (y, x), probability of class 1 in whole per cent, 255 where not observed or without a result.
+        mask: uint8 (y, x), 0 or 1 by the card's threshold, 255 exactly where ``percent`` is 255.
+        no_answer: bool (y, x), True where every band is observed and the model gave no number (255 in the others).
+        seconds: Seconds in the model and the blend, without reading the image.
+        windows: Chips that went through the model.
+        scene_threshold_info: Threshold that was fitted to the image, and its statistics; empty for a fixed threshold.
     """
 
     percent: NDArray[np.uint8]
@@ -47,17 +47,17 @@ class Predicted:
 
 
 def predict_pair(predictor: Predictor, pair: Pair, *, batch_size: int = 8, threads: int | None = None) -> Predicted:
-    """Predict an image.
+    """Predict a whole labelled image.
 
     Args:
-        predictor: Of any model whose card's bands are the pair's, in order.
-        pair: Read whole, its label unread.
-        batch_size: Chips at once on a GPU; on a CPU each is one pass on one core, as in a map.
-        threads: Chips at the same time on a CPU. None: as many as there are cores. Changes speed only.
+        predictor: A model whose bands are those of the image, in order.
+        pair: The image; it is read whole, its label is not read.
+        batch_size: Chips per pass on a GPU; on a CPU each chip is one pass on one core, as in a map.
+        threads: Chips at the same time on a CPU. None: one per core. Changes speed only.
 
     Raises:
-        ModelError: The image is not what the model reads.
-        SceneUnreadableError: Its file cannot be read.
+        ModelError: The image does not fit the model's input.
+        SceneUnreadableError: The file cannot be read.
     """
     pixels = pair.image.compute(scheduler="synchronous")
     image = ArrayImage(pixels, predictor.card.bands)

@@ -1,11 +1,11 @@
-"""From labelled images and models to counts of every held-out image: the straight line of an evaluation.
+"""Run an evaluation: train and score each model in each fold, and count every test image exactly.
 
 ::
 
     data -> folds -> (train) -> predict the whole image -> GeoTIFFs and exact counts -> result.json, fold by fold
 
-``result.json`` comes last, so that a fold that has one is done; a stopped evaluation goes on with the next, and inside
-a fold with the training's own last checkpoint.
+``result.json`` is written last, so a fold that has one is finished. A stopped evaluation resumes with the next fold,
+and within a fold from the last checkpoint of its training.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ RESULT, TRAINED = "result.json", "trained.json"
 
 @dataclass(frozen=True)
 class Task:
-    """One fold of one contender.
+    """One fold of one run.
 
     Attributes:
-        entry: Who.
-        fold: On what.
-        folder: Where its bundle, masks and result lie.
-        fingerprint: Of everything that decides the result, the label's pixels included; images count by id and size.
+        run: Model, mode and data.
+        fold: Training and test images.
+        folder: Folder of its bundle, masks and result.
+        fingerprint: SHA-256 of everything that affects the result, label pixels included; images by id and size.
     """
 
     run: Run
@@ -76,12 +76,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Every fold, done.
+    """Results of every fold.
 
     Attributes:
-        protocol: Which.
-        entries: In the order asked for.
-        folds: In that order, and each contender's in the order of its folds.
+        protocol: ``split``, ``loro`` or ``fewshot``.
+        runs: Models in the order of the plan.
+        folds: Results in the order of ``runs``, those of a run in the order of its folds.
         out: Folder of the results.
     """
 
@@ -91,7 +91,7 @@ class Evaluated:
     out: Path
 
     def folder(self, record: FoldRecord) -> Path:
-        """Of a fold."""
+        """Return the folder of a fold."""
         return fold_folder(self.out, record.label, record.fold)
 
 
@@ -102,7 +102,7 @@ def run_folds(
     settings: EvaluationSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> Evaluated:
-    """Do every fold that is not done.
+    """Run every fold that is not finished.
 
     Args:
         plan: Data and models.
@@ -112,10 +112,10 @@ def run_folds(
         report: Called with each step forward.
 
     Raises:
-        OutputExistsError: ``out`` holds folds of another evaluation, and nobody said to replace them.
-        BadOptionError: Two contenders of one name.
-        NotTrainableError: A fold that nothing can be learned from; before any is trained.
-        GeosegError: What else stands in the way.
+        OutputExistsError: ``out`` holds folds of another evaluation, and ``overwrite`` is not set.
+        BadOptionError: Two models have the same name.
+        NotTrainableError: A fold lacks images or classes to learn from; raised before any fold is trained.
+        GeosegError: The data or a model cannot be used.
     """
     resolve_device(settings.device)
     runs = resolve_runs(plan, train=settings.train)
@@ -127,7 +127,7 @@ def run_folds(
     for number, (task, known) in enumerate(zip(tasks, finished, strict=True)):
         report(Progress("folds", number, len(tasks), "folds", f"{task.run.label}: {task.fold.name}"))
         if known is not None and known.fingerprint == task.fingerprint:
-            # an earlier version did not record what a bundle knew
+            # results of an earlier version lack learned_from
             records.append(known.model_copy(update={"learned_from": _learned_from(task)}))
             continue
         if number and tasks[number - 1].run.data is not task.run.data:
@@ -138,43 +138,43 @@ def run_folds(
 
 
 def fold_folder(out: Path, label: str, fold: str) -> Path:
-    """Where a fold's files lie."""
+    """Return the folder of a fold's files."""
     return out / file_stem(label) / f"fold-{file_stem(fold)}"
 
 
-def count(pair: Pair, truth: NDArray[np.int16], said: Predicted, files: tuple[str, str]) -> ChipRecord:
-    """Exact counts of a held-out image.
+def count(pair: Pair, truth: NDArray[np.int16], predicted: Predicted, files: tuple[str, str]) -> ChipRecord:
+    """Count the pixels of a test image exactly.
 
     Args:
-        pair: Whose.
+        pair: The image.
         truth: Its label, int16 (y, x).
-        said: What was predicted, on the same grid.
+        predicted: The prediction, on the same grid.
         files: Names of the mask and of the probability, relative to the fold's folder.
     """
-    confusion = Confusion.of(truth, said.mask, 2)
-    outline = BoundaryCounts.of(truth, said.mask, classes=2)
-    calibration = ProbabilityCounts.of(truth, said.percent)
+    confusion = Confusion.of(truth, predicted.mask, 2)
+    outline = BoundaryCounts.of(truth, predicted.mask, classes=2)
+    calibration = ProbabilityCounts.of(truth, predicted.percent)
     return ChipRecord(
         id=pair.id,
         region=pair.region,
         split=pair.split,
         matrix=tuple(tuple(int(each) for each in row) for row in confusion.matrix),
         not_observed=confusion.not_observed,
-        no_answer=int(np.count_nonzero(said.no_answer & np.isin(truth, (0, 1)))),
+        no_answer=int(np.count_nonzero(predicted.no_answer & np.isin(truth, (0, 1)))),
         boundary=(outline.predicted, outline.predicted_near, outline.labelled, outline.labelled_near),
         probability_histogram=tuple(calibration.pixels.tolist()),
         positive_histogram=tuple(calibration.positives.tolist()),
         mask=files[0],
         probability=files[1],
-        seconds=round(said.seconds, 4),
-        windows=said.windows,
-        scene_threshold_info=said.scene_threshold_info,
+        seconds=round(predicted.seconds, 4),
+        windows=predicted.windows,
+        scene_threshold_info=predicted.scene_threshold_info,
     )
 
 
 def _tasks(plan: EvaluationPlan, protocol: Protocol, runs: Sequence[Run], out: Path, report: Report) -> list[Task]:
-    """What is to be done, checked as far as it can be before anything is trained."""
-    # entries that are shown the same data share its folds, and so the images that are held in memory
+    """List the folds of every run, checked as far as possible before anything is trained."""
+    # runs on the same data share its folds, and so the images in memory
     facts_of: dict[int, dict[str, LabelFacts]] = {}
     folds_of: dict[tuple[int, bool], tuple[Fold, ...]] = {}
     tasks = []
@@ -205,7 +205,7 @@ def _folds(plan: EvaluationPlan, protocol: Protocol, data: LabelledSet, *, train
 def _fingerprint(run: Run, fold: Fold, facts: dict[str, LabelFacts]) -> str:
     start = run.model.card.sha256 if run.model.folder else ""
     recipe = run.recipe.model_copy(update={"seed": fold.seed}).model_dump(mode="json") if run.recipe else None
-    # what a training starts from decides it as much as what is only scored
+    # the card affects the result of a bundle that is trained further as well as of one that is only scored
     told = run.model.folder is not None or run.recipe is None
     card = run.model.card.model_dump(mode="json") if told else None
 
@@ -220,13 +220,13 @@ def _fingerprint(run: Run, fold: Fold, facts: dict[str, LabelFacts]) -> str:
 
 
 def _check_apart(tasks: Sequence[Task]) -> None:
-    """Refuse two folds in one folder: one would be judged with what the other had learned."""
+    """Refuse two folds in one folder: one would be scored with the weights of the other."""
     first: dict[Path, Task] = {}
     for task in tasks:
         other = first.setdefault(task.folder, task)
         if other is not task:
             raise BadOptionError(
-                f"Two models are called {task.run.label}, so that both would write {task.folder}. "
+                f"Two models are called {task.run.label}, so both would write to {task.folder}. "
                 "Rename one of them in --config."
             )
 
@@ -242,14 +242,14 @@ def _check_out(tasks: Sequence[Task], finished: Sequence[FoldRecord | None], *, 
         if not other:
             continue
         if not overwrite:
-            raise _done_otherwise(task.folder)
+            raise _other_results(task.folder)
         shutil.rmtree(task.folder)
 
 
-def _done_otherwise(folder: Path) -> OutputExistsError:
+def _other_results(folder: Path) -> OutputExistsError:
     return OutputExistsError(
-        f"{folder} holds a fold that was done with other data, models or settings. "
-        "Choose another --out, or add --overwrite to do it again."
+        f"{folder} holds a fold done with other data, models or settings. "
+        "Choose another --out, or add --overwrite to recompute them."
     )
 
 
@@ -291,14 +291,14 @@ def _do(task: Task, device: str, report: Report) -> FoldRecord:
 
 
 def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
-    """Train the fold's bundle, or find that it was; go on with a training that was stopped.
+    """Train the bundle of a fold, resume a training that was stopped, or reuse a finished one.
 
     Raises:
-        OutputExistsError: Another fold's bundle has come to lie there since the start, as of a second run into ``out``.
+        OutputExistsError: A second process has written another fold's bundle into the folder.
     """
     stamp = _stamp(task.folder)
     if stamp is not None and stamp["fingerprint"] != task.fingerprint:
-        raise _done_otherwise(task.folder)
+        raise _other_results(task.folder)
     if stamp is not None and stamp.get("seconds") is not None and (task.folder / CARD).is_file():
         return stamp
     run, fold = task.run, task.fold
@@ -307,14 +307,18 @@ def _trained(task: Task, device: str, report: Report) -> dict[str, Any]:
     _write_stamp(task.folder, {"fingerprint": task.fingerprint})
     recipe = run.recipe.model_copy(update={"seed": fold.seed})
 
-    def told(event: Progress) -> None:
-        if event.step != "labels":  # they are held in memory by now
+    def labelled_report(event: Progress) -> None:
+        if event.step != "labels":  # labels are in memory by now
             report(replace(event, note=f"{run.label}: {fold.name}; {event.note}".removesuffix("; ")))
 
     resume = RunFingerprint.read(task.folder / RUN) is not None
     try:
         done = finetune(
-            fold.training, recipe, task.folder, RunSettings(resume=resume, overwrite=not resume, device=device), told
+            fold.training,
+            recipe,
+            task.folder,
+            RunSettings(resume=resume, overwrite=not resume, device=device),
+            labelled_report,
         )
     except NotTrainableError as error:
         raise NotTrainableError(f"Fold {fold.name} of {run.label}: {error}") from None
@@ -343,7 +347,7 @@ def _write_stamp(folder: Path, stamp: dict[str, Any]) -> None:
 
 
 def _learned_from(task: Task) -> tuple[str, ...]:
-    """Held-out images that a bundle knew before this evaluation, whether or not it learns more in it."""
+    """Test images that the bundle had learned from before this evaluation, whether or not it is trained further."""
     model = task.run.model
     return learned_from(model.card, (pair.id for pair in task.fold.test.pairs)) if model.folder else ()
 
@@ -357,12 +361,12 @@ def _scored(
     with peak_memory(not predictor.on_cpu) as peak:
         for number, pair in enumerate(fold.test.pairs):
             report(Progress("score", number, len(fold.test.pairs), "images", f"{task.run.label}: {fold.name}"))
-            said = predict_pair(predictor, pair)
-            files = _written(task, pair, said, meaning)
+            predicted = predict_pair(predictor, pair)
+            files = _write(task, pair, predicted, meaning)
             _, truth = pair.read()
-            chips.append(count(pair, truth, said, files))
-            pixels += said.mask.size
-            seconds += said.seconds
+            chips.append(count(pair, truth, predicted, files))
+            pixels += predicted.mask.size
+            seconds += predicted.seconds
     report(Progress("score", len(fold.test.pairs), len(fold.test.pairs), "images"))
     costs = Costs(
         parameters=trained.get("parameters", size.parameters),
@@ -378,7 +382,7 @@ def _scored(
     return tuple(chips), costs
 
 
-def _written(task: Task, pair: Pair, said: Predicted, meaning: TargetClass) -> tuple[str, str]:
+def _write(task: Task, pair: Pair, predicted: Predicted, meaning: TargetClass) -> tuple[str, str]:
     tags = {
         "TIFFTAG_SOFTWARE": f"geoseg {__version__}",
         "GEOSEG_MODEL": task.run.label,
@@ -387,5 +391,5 @@ def _written(task: Task, pair: Pair, said: Predicted, meaning: TargetClass) -> t
     }
     if task.run.data.simulated:
         tags["GEOSEG_SIMULATED"] = "yes"
-    mask, probability = write_held_out(task.folder, pair, said, meaning, tags)
+    mask, probability = write_held_out(task.folder, pair, predicted, meaning, tags)
     return mask.relative_to(task.folder).as_posix(), probability.relative_to(task.folder).as_posix()

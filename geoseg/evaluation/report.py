@@ -1,4 +1,4 @@
-"""The table as CSV, JSON and Markdown, and a record of the run that made it."""
+"""Write the results table as CSV, JSON and Markdown, and the record of the run."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SUMMARY = {
 DEFINITIONS = """\
 Scores are pooled over all pixels of their row that are labelled and observed; those under "per chip" are the mean over
 the chips that define them. `mean (std)` is over the rows above it, each counting the same, with the sample's standard
-deviation (n - 1). A region or chip whose label lacks a class says nothing of that class: its score is left out (-).
-`iou_class_mean` averages both classes, the background included; `ece` is the expected calibration error of the said
-class in 15 bins. Intervals are 95 % percentile bootstrap intervals."""
+deviation (n - 1). Where the label of a region or chip lacks a class, its score of that class is undefined (-).
+`iou_class_mean` averages both classes, the background included; `ece` is the expected calibration error of the
+predicted class in 15 bins. Intervals are 95 % percentile bootstrap intervals."""
 ACCURACIES = ("accuracy", "accuracy_class_mean")
 COST_DEFINITIONS = """\
 Multiply-adds are of convolutions, matrix products and attention for a chip of 256 x 256 (a multiplication and an
@@ -57,14 +57,14 @@ def write_report(table: Table, evaluated: Evaluated, plan: EvaluationPlan, comma
     """Write the four files.
 
     Args:
-        table: What to tell.
-        evaluated: What it was made from.
-        plan: What was asked.
-        command: That repeats it.
-        seconds: It took.
+        table: Results table.
+        evaluated: Results of the folds.
+        plan: Plan of the evaluation.
+        command: Command that repeats the evaluation.
+        seconds: Wall time.
 
     Returns:
-        The files.
+        The files that were written.
 
     Raises:
         OutputNotWritableError: The folder cannot be written.
@@ -83,7 +83,7 @@ def write_report(table: Table, evaluated: Evaluated, plan: EvaluationPlan, comma
 
 
 def as_csv(table: Table) -> str:
-    """One line a row, one column a score; an undefined one is empty."""
+    """Return the table as CSV: one column per score, undefined scores empty."""
     names = list(dict.fromkeys(name for row in table.rows for name in row.scores))
     bounded = list(dict.fromkeys(name for row in table.rows for name in row.intervals))
     text = io.StringIO()
@@ -117,7 +117,7 @@ def as_csv(table: Table) -> str:
 
 
 def as_plain(table: Table) -> dict[str, Any]:
-    """The table as plain values; undefined is null."""
+    """Return the table as plain JSON values; undefined scores are null."""
     rows = [
         {
             "model": row.label,
@@ -151,12 +151,12 @@ def as_plain(table: Table) -> dict[str, Any]:
 
 
 def as_json(table: Table) -> str:
-    """As text."""
+    """Return the table as JSON text."""
     return json.dumps(as_plain(table), indent=1, allow_nan=False) + "\n"
 
 
 def as_markdown(table: Table) -> str:
-    """For people."""
+    """Return the table as Markdown."""
     parts = [f"# {TITLES[table.protocol]}", "", *([f"**Warning:** {table.warning}", ""] * bool(table.warning))]
     parts += [*_short(table), "", SUMMARY[table.protocol], "", "## Scores", ""]
     parts += [*_scores(table, per_chip=False), "", DEFINITIONS]
@@ -171,7 +171,7 @@ def as_markdown(table: Table) -> str:
 
 
 def summary(table: Table) -> str:
-    """What is printed: a warning, the table, cost, and notes."""
+    """Return the summary for a terminal: warning, scores, cost and notes."""
     lines = [f"Warning: {table.warning}", ""] * bool(table.warning)
     lines += [*_scores(table, per_chip=False, few=True), "", *_costs(table)]
     lines += [""] * bool(table.notes) + [f"Note: {note}" for note in table.notes]
@@ -204,7 +204,7 @@ def _on(row: Row, *, per_chip: bool) -> str:
 
 
 def _short(table: Table) -> list[str]:
-    """A line a model: its headline, over how many regions or draws, and how long it took."""
+    """Return one line per model: headline score, number of regions or draws, seconds."""
     title = f"{table.headline.removeprefix('iou_')} IoU"
     if table.protocol == "fewshot":
         return _short_of_shots(table, title)
@@ -222,13 +222,13 @@ def _short(table: Table) -> list[str]:
 
 
 def _headline_block(table: Table) -> str:
-    """The block that speaks for the table: that of the test split."""
+    """Return the name of the headline block: that of the test split, where there is one."""
     names = [block.name for block in table.blocks]
     return "test" if "test" in names else names[0]
 
 
 def _short_cells(table: Table, rows: Sequence[Row], end: str) -> list[str]:
-    """Pooled (of splits), mean and spread, regions; of all regions or of unseen ones."""
+    """Return pooled score (of splits), mean, standard deviation and regions; of all or of unseen regions."""
     by_kind = {row.kind: row for row in rows}
     whole, mean, std = (by_kind.get(f"{kind}{end}") for kind in ("all", "mean", "std"))  # type: ignore[call-overload]
     if mean is None and whole is not None and not end:
@@ -333,7 +333,7 @@ def _fixed(value: float, places: int, *, sign: bool = False) -> str:
 
 
 def _aligned(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table that is as readable as text."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(len(line[column]) for line in (header, *lines)) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:

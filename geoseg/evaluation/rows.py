@@ -1,4 +1,4 @@
-"""What a table is made of: blocks of groups, and rows of scores, costs and comparisons."""
+"""Records of a results table: blocks of groups, and rows of scores, costs and comparisons."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from geoseg.evaluation.plan import Protocol
 from geoseg.evaluation.records import ChipRecord
 
 LEARNED = "†"
-"""Marks scores of images that the model's bundle had learned from."""
+"""Mark of scores on images that the model's bundle had learned from."""
 NO_SHOTS = "0 shots"
-"""Block of what learned nothing, beside those of so many shots."""
+"""Name of the few-shot block of models that were not trained."""
 
 RowKind = Literal["group", "mean", "std", "all", "mean_unseen", "std_unseen", "all_unseen"]
 Units = Literal["region", "draw", "chip"]
@@ -22,18 +22,18 @@ Units = Literal["region", "draw", "chip"]
 
 @dataclass(frozen=True)
 class ScoreBlock:
-    """Rows that are averaged together.
+    """Groups of images whose scores are averaged together: those of one run, and of one split or number of shots.
 
     Attributes:
-        label: Of the contender.
-        sensor: That took the data.
-        data: Name of the data.
-        name: "" where there is one block a contender; else a split, or so many shots.
-        shots: Images learned from, where that is varied; else 0.
-        over: What a group is.
-        groups: Chips of each, in order.
+        label: Label of the run.
+        sensor: Sensor of the data.
+        data: Name of the data set.
+        name: "" where a run has one block; else the split, or the number of shots.
+        shots: Training images in a few-shot evaluation; else 0.
+        over: What a group is: a region, or a random draw.
+        groups: Counts of each group's images, in order.
         classes: Names, the background first.
-        learned_from: Of each group that the contender's bundle had learned from: how many of its images.
+        learned_from: Number of images in each group that the run's bundle had learned from; other groups are absent.
         unseen: Groups of the ``_unseen`` rows; empty: there are no such rows.
     """
 
@@ -50,7 +50,7 @@ class ScoreBlock:
 
     @property
     def chips(self) -> tuple[ChipRecord, ...]:
-        """Of all groups."""
+        """Counts of all groups."""
         return tuple(chip for chips in self.groups.values() for chip in chips)
 
 
@@ -59,21 +59,21 @@ class Row:
     """One line of the table.
 
     Attributes:
-        label: Of the contender.
-        sensor: That took the data.
-        block: See :class:`ScoreBlock`.
-        name: Of the group; "" for the others.
-        kind: ``group``; ``mean`` and ``std`` over the block's groups, each counting the same; ``all`` pixels pooled;
-            the same with ``_unseen`` over groups that nobody's bundle had learned from.
-        chips: Images.
+        label: Label of the run.
+        sensor: Sensor of the data.
+        block: Name of the :class:`ScoreBlock`.
+        name: Name of the group; "" for rows of several groups.
+        kind: ``group``; ``mean`` and ``std`` over the block's groups with equal weights; ``all``: pixels pooled over
+            groups; the same with ``_unseen`` over groups from which no bundle had learned.
+        chips: Number of images.
         scored_px: Pixels labelled and observed.
-        class_1_px: Those of them that are labelled class 1.
-        not_observed_px: Labelled pixels where nothing was seen, or the model gave no number: in no score.
-        scores: By name; NaN where undefined.
-        units: Groups that define each score: of ``mean`` and ``std`` rows.
-        intervals: Bootstrap interval of each pooled score: of ``all`` rows.
-        shots: See :class:`ScoreBlock`.
-        learned_from: Images of the row that the contender's bundle had learned from.
+        class_1_px: Scored pixels whose label is class 1.
+        not_observed_px: Labelled pixels that are not observed or without a result: in no score.
+        scores: Scores by name; NaN where undefined.
+        units: Number of groups that define each score, in ``mean`` and ``std`` rows.
+        intervals: Bootstrap interval of each pooled score, in ``all`` rows.
+        shots: Training images in a few-shot evaluation; else 0.
+        learned_from: Images of the row that the run's bundle had learned from.
     """
 
     label: str
@@ -94,24 +94,24 @@ class Row:
 
 @dataclass(frozen=True)
 class CostRow:
-    """What a contender costs.
+    """Computing cost of a run, beside its headline score.
 
     Attributes:
-        label: Of the contender.
-        sensor: That took the data.
-        score: Its headline: IoU of class 1, averaged over regions, or pooled over the test split; of unseen regions
+        label: Label of the run.
+        sensor: Sensor of the data.
+        score: Headline score: IoU of class 1, averaged over regions, or pooled over the test split; of unseen regions
             where there are such rows.
-        parameters: Numbers in the network; 0 for a baseline.
-        trainable: Those that learned; None: none did.
+        parameters: Parameters of the network; 0 for a baseline.
+        trainable: Parameters that were trained; None: nothing was trained.
         multiply_adds: For a chip of 256 x 256; see :class:`geoseg.evaluation.cost.Size`.
         chips_per_second: Image area scored, in chips of 256 x 256 pixels, per second in model and blend: the overlap of
             windows costs time and adds no area.
-        peak_memory: Bytes.
-        train_seconds: Of all folds; None: nothing was trained.
-        score_seconds: Of all folds.
-        u_score: See :mod:`geoseg.evaluation.uscore`; NaN where fewer than three contenders are compared.
-        device: That scored.
-        learned_from: Images under ``score`` that the contender's bundle had learned from.
+        peak_memory: Peak memory in bytes.
+        train_seconds: Training time of all folds; None: nothing was trained.
+        score_seconds: Scoring time of all folds.
+        u_score: See :mod:`geoseg.evaluation.uscore`; NaN where fewer than three models are compared.
+        device: Device that scored.
+        learned_from: Images under ``score`` that the run's bundle had learned from.
     """
 
     label: str
@@ -131,16 +131,16 @@ class CostRow:
 
 @dataclass(frozen=True)
 class PairRow:
-    """Two contenders on the same images.
+    """Comparison of two runs on the same images.
 
     Attributes:
-        first: Label.
-        second: Label.
-        block: See :class:`ScoreBlock`.
-        units: ``region``, ``chip``, or ``draw`` of a few-shot curve; regions and chips count all draws together.
-        score: That they are compared by.
+        first: Label of the first run.
+        second: Label of the second run.
+        block: Name of the :class:`ScoreBlock`.
+        units: ``region``, ``chip``, or ``draw`` of a few-shot evaluation; regions and chips pool all draws.
+        score: Name of the score that is compared.
         found: Differences and tests.
-        left_out: Regions that the bundle of either had learned from: in no test.
+        left_out: Regions that the bundle of either run had learned from: in no test.
     """
 
     first: str
@@ -154,17 +154,17 @@ class PairRow:
 
 @dataclass(frozen=True)
 class Table:
-    """Everything that an evaluation says.
+    """Results table of an evaluation.
 
     Attributes:
-        protocol: Which.
-        headline: Name of the score that models are ranked by.
-        blocks: In order.
-        rows: In order.
-        costs: A line a contender.
-        pairs: Every two contenders on the same data.
-        notes: What a reader must know.
-        warning: What a reader must know first, or "".
+        protocol: ``split``, ``loro`` or ``fewshot``.
+        headline: Name of the score by which models are ranked.
+        blocks: Blocks in order.
+        rows: Score rows in order.
+        costs: One row for each run.
+        pairs: Comparisons of every two runs on the same data.
+        notes: Notes for the reader.
+        warning: Warning that the reader must see first, or "".
     """
 
     protocol: Protocol

@@ -1,4 +1,4 @@
-"""Scores of exact counts, each under its own name.
+"""Scores of a confusion matrix, each under its own name.
 
 With the matrix n (row: label, column: prediction) and, for a class c, TP = n_cc, FN = row c less TP, FP = column c
 less TP:
@@ -14,7 +14,7 @@ less TP:
 =========================  ============================================================================================
 
 CLASS is a name other than the background's: ``iou_water``. A score that is 0/0 is NaN, never 0 or 1: water IoU where
-there is none and none was said, and a class mean where that of any of its classes is NaN.
+water is neither labelled nor predicted, and a class mean where that of any of its classes is NaN.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class UnitMean:
 
     @classmethod
     def of(cls, values: Values) -> UnitMean:
-        """Of one number per unit, NaN where undefined."""
+        """Average one number per unit, NaN where undefined."""
         defined = values[~np.isnan(values)]
         return cls(
             mean=float(defined.mean()) if len(defined) else float("nan"),
@@ -65,7 +65,7 @@ class UnitMean:
 
 
 def score_functions(classes: Sequence[str]) -> dict[str, Score]:
-    """Every score of a set of classes, by name.
+    """Return every score of a set of classes, by name.
 
     Args:
         classes: Names, the background first.
@@ -84,7 +84,7 @@ def score_functions(classes: Sequence[str]) -> dict[str, Score]:
 
 
 def score_function(name: str, classes: Sequence[str]) -> Score:
-    """One of :func:`score_functions`.
+    """Return one of :func:`score_functions`.
 
     Raises:
         UnknownNameError: No such score.
@@ -96,36 +96,36 @@ def score_function(name: str, classes: Sequence[str]) -> Score:
 
 
 def pooled(confusion: Confusion, classes: Sequence[str]) -> dict[str, float]:
-    """Every score over all pixels at once: a large chip counts for more. NaN where 0/0."""
+    """Compute every score over all pixels together, so that larger chips weigh more. NaN where 0/0."""
     return {name: float(score(confusion.matrix)) for name, score in score_functions(classes).items()}
 
 
 def unit_means(confusions: Sequence[Confusion], classes: Sequence[str]) -> dict[str, UnitMean]:
-    """Every score of each chip or region, averaged: each counts the same, those without the score are counted apart."""
+    """Average every score over chips or regions with equal weights; units without the score are counted apart."""
     matrices = stacked(confusions, len(classes))
     return {name: UnitMean.of(score(matrices)) for name, score in score_functions(classes).items()}
 
 
 def f1_of_classes(matrix: Counts) -> Values:
-    """F1 of each class, (..., class)."""
+    """Compute F1 of each class, (..., class)."""
     both, labelled, predicted = _margins(matrix)
     return _share(2 * both, labelled + predicted)
 
 
 def precision_of_classes(matrix: Counts) -> Values:
-    """Of what was called a class, the share that is: (..., class)."""
+    """Compute the precision of each class, (..., class): correct of all predicted pixels."""
     both, _, predicted = _margins(matrix)
     return _share(both, predicted)
 
 
 def recall_of_classes(matrix: Counts) -> Values:
-    """Of what is a class, the share that was called so: (..., class)."""
+    """Compute the recall of each class, (..., class): correct of all labelled pixels."""
     both, labelled, _ = _margins(matrix)
     return _share(both, labelled)
 
 
 def accuracy(matrix: Counts) -> Values:
-    """Share of the pixels called what they are, (...)."""
+    """Compute the overall accuracy, (...): correct of all pixels."""
     return _share(np.trace(matrix, axis1=-2, axis2=-1), matrix.sum(axis=(-2, -1)))
 
 
@@ -134,13 +134,13 @@ def _of_class(scores: Score, index: int, matrix: Counts) -> Values:
 
 
 def _class_mean(scores: Score, matrix: Counts) -> Values:
-    """NaN where any class's is: a mean over fewer classes is another quantity, and no average of chips may mix them."""
+    """Average over classes; NaN where any class is NaN, because a mean over fewer classes is another quantity."""
     mean: Values = scores(matrix).mean(axis=-1)
     return mean
 
 
 def _margins(matrix: Counts) -> tuple[Counts, Counts, Counts]:
-    """Right, labelled, predicted: (..., class) each."""
+    """Return correct, labelled and predicted pixels: (..., class) each."""
     return np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-1), matrix.sum(axis=-2)
 
 

@@ -1,9 +1,9 @@
-"""From counts of chips to a table: every region's row, then mean and spread, pooled over pixels and averaged per chip.
+"""Build the results table from the counts of each image: a row per region, then mean, standard deviation and pooled.
 
-A unit (a chip, a region) in whose label a class does not occur cannot say how well that class is found: there every
-score of the class, and every class mean, is undefined - NaN, left out of the means, and counted. Otherwise a model that
-calls nothing water would be left out of the mean where another, with one false alarm, gets 0. False alarms there do
-count in the pooled row, and in ``accuracy``.
+Where the label of a unit (a chip, a region) lacks a class, nothing is known of how well the class is found: every score
+of the class and every class mean is undefined there - NaN, left out of the means, and counted. Otherwise a model that
+predicts no water would be left out of the mean where another one, with a single false alarm, gets 0. False alarms there
+do count in the pooled row and in ``accuracy``.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ CALIBRATION = "ece"
 
 
 def build_table(protocol: Protocol, folds: Sequence[FoldRecord], *, seed: int) -> Table:
-    """The table of finished folds.
+    """Build the results table of finished folds.
 
     Args:
-        protocol: That they are of.
-        folds: Of every contender, in order.
-        seed: Of bootstrap and permutations.
+        protocol: ``split``, ``loro`` or ``fewshot``.
+        folds: Results of every run, in order.
+        seed: Seed of bootstrap and permutations.
     """
     headline = f"iou_{folds[0].classes[1]}"
     blocks = with_unseen(tuple(_blocks(protocol, folds)))
@@ -57,7 +57,7 @@ def build_table(protocol: Protocol, folds: Sequence[FoldRecord], *, seed: int) -
 
 
 def scores_of(chips: Sequence[ChipRecord], classes: Sequence[str]) -> dict[str, float]:
-    """Every score of a group of chips, pooled over its pixels and averaged per chip."""
+    """Compute every score of a group of images, pooled over its pixels and averaged per image."""
     functions = score_functions(classes)
     matrices = stacked([chip.confusion for chip in chips], len(classes))
     whole = matrices.sum(axis=0, keepdims=True)
@@ -84,7 +84,7 @@ def _outline(edge: BoundaryCounts, matrix: NDArray[np.int64]) -> float:
 def _defined(
     name: str, values: NDArray[np.float64], matrices: NDArray[np.int64], classes: Sequence[str]
 ) -> NDArray[np.float64]:
-    """NaN in units whose label lacks a class that the score is of."""
+    """Set a score to NaN in units whose label lacks a class of the score."""
     present = matrices.sum(axis=-1) > 0
     if name.endswith("_class_mean"):
         return np.where(present.all(axis=-1), values, np.nan)
@@ -154,7 +154,7 @@ def _scores_of(block: ScoreBlock, names: Sequence[str]) -> dict[str, float]:
 
 
 def _spread(block: ScoreBlock, groups: Sequence[Row], mean: RowKind, std: RowKind) -> Iterable[Row]:
-    """Mean over groups and their spread, each group counting the same."""
+    """Make rows of mean and standard deviation over groups, with equal weights."""
     found = {name: UnitMean.of(np.array([row.scores[name] for row in groups])) for name in groups[0].scores}
     units = {name: each.units for name, each in found.items()}
     names = [row.name for row in groups]
@@ -163,7 +163,7 @@ def _spread(block: ScoreBlock, groups: Sequence[Row], mean: RowKind, std: RowKin
 
 
 def _pooled(block: ScoreBlock, names: Sequence[str], kind: RowKind, protocol: Protocol, seed: int) -> Row:
-    """All pixels of some groups. Intervals are drawn over regions where those were held out, else over chips."""
+    """Make a row of the pooled pixels of some groups, with bootstrap intervals."""
     intervals = _intervals(block, names, by_region=protocol == "loro", seed=seed)
     return replace(_row(block, names, kind, _scores_of(block, names)), intervals=intervals)
 
@@ -189,18 +189,18 @@ def _row(block: ScoreBlock, groups: Sequence[str], kind: RowKind, scores: Mappin
 
 
 def _intervals(block: ScoreBlock, names: Sequence[str], *, by_region: bool, seed: int) -> dict[str, Interval]:
-    """Over regions where those were held out, for only they speak of new ones; else over chips."""
+    """Resample regions where those were held out, because only they stand for new regions; else chips."""
     groups = [block.groups[name] for name in names]
     parts = groups if by_region else [(chip,) for group in groups for chip in group]
     classes = len(block.classes)
     matrices = stacked([Confusion.total((chip.confusion for chip in chips), classes) for chips in parts], classes)
-    matrices = matrices[matrices.sum(axis=(1, 2)) > 0]  # a unit without anything scored is no draw
+    matrices = matrices[matrices.sum(axis=(1, 2)) > 0]  # a unit without scored pixels is not resampled
     functions = score_functions(block.classes)
     return {name: bootstrap_interval(matrices, score, seed=seed) for name, score in functions.items()}
 
 
 def _headline_row(protocol: Protocol, rows: Sequence[Row], label: str) -> Row:
-    """A contender's row that speaks for it: over regions in loro, of the test split, of the most shots."""
+    """Choose the headline row of a run: mean over regions (loro), test split, or the most shots."""
     own = [row for row in rows if row.label == label and not row.kind.startswith("std")]
     wanted: tuple[RowKind, ...] = ("mean_unseen", "mean", "group")
     if protocol == "split":
@@ -259,8 +259,8 @@ def _notes(folds: Sequence[FoldRecord], blocks: Sequence[ScoreBlock]) -> Iterabl
     yield from _unanswered(folds)
     yield from untested(blocks)
     for block_name in dict.fromkeys(block.name for block in blocks):
-        # of what a model left without a number the labels were not counted: the one that left least tells of them
-        block = min((each for each in blocks if each.name == block_name), key=_left_out)
+        # labels without a prediction are not counted: take the run with the fewest of them
+        block = min((each for each in blocks if each.name == block_name), key=_unanswered_px)
         if block.over != "region":
             continue
         wholes = units_of(block, "region")
@@ -269,20 +269,20 @@ def _notes(folds: Sequence[FoldRecord], blocks: Sequence[ScoreBlock]) -> Iterabl
         empty = [name for name, whole in told.items() if not whole.scored]
         dry = [name for name, whole in told.items() if whole.scored and not whole.matrix[1].sum()]
         if empty:
-            yield f"No pixel of {', '.join(empty)} is both labelled and observed: nothing is scored there."
+            yield f"No pixel of {', '.join(empty)} is both labelled and observed, so nothing is scored there."
         if dry:
             yield (
                 f"The labels of {', '.join(dry)} hold no {block.classes[1]}: its IoU is undefined there and left out "
-                "of the mean; false alarms there count in the pooled row."
+                "of the mean. False alarms there count in the pooled row."
             )
 
 
-def _left_out(block: ScoreBlock) -> int:
+def _unanswered_px(block: ScoreBlock) -> int:
     return sum(chip.no_answer for chip in block.chips)
 
 
 def _unanswered(folds: Sequence[FoldRecord]) -> Iterable[str]:
-    """A note of each contender that gave no number where the image shows something: its scores leave that out."""
+    """Note each run without a result for observed pixels: its scores leave them out."""
     for label in dict.fromkeys(fold.label for fold in folds):
         silent = [chip for fold in folds if fold.label == label for chip in fold.chips if chip.no_answer]
         if silent:

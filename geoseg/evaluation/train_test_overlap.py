@@ -1,4 +1,4 @@
-"""Which held-out images a bundle has learned from: its scores there say nothing of new ones."""
+"""Find test images that a bundle had learned from: its scores on them do not hold for new images."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from collections.abc import Iterable
 from geoseg.catalog.cards import ModelCard
 
 _SQUARE = re.compile(r"_y\d+_x\d+$")
-"""Ends the id of a square of an image; see :func:`geoseg.evaluation.folds.cropped`."""
+"""End of the id of a square of an image; see :func:`geoseg.evaluation.folds.cropped`."""
 
 
 def learned_from(card: ModelCard, identities: Iterable[str]) -> tuple[str, ...]:
-    """Those of some images that a bundle was given to learn from, or that chose among its weights.
+    """Return the images that a bundle was trained or validated on.
 
-    Images are known by id alone. Data that are gathered into one put the name of their set before it, and ``--crop``
-    the place of the square behind it: neither makes another image. So a square counts as learned from where any of its
-    image was.
+    Images are compared by id. Combined sets prefix the id with the name of the set, and ``--crop`` appends the position
+    of the square: both are still the same image, so a square counts where any part of its image was learned from.
 
     Args:
-        card: Of the bundle. Without a record of its training nothing is known, and nothing is said.
-        identities: Of images.
+        card: Card of the bundle; without a training record, no image is returned.
+        identities: Ids of images.
     """
     run = card.training
     taught = {_whole(each) for each in (*run.trained_on, *run.validated_on)} if run else set()
@@ -33,6 +32,6 @@ def _whole(identity: str) -> str:
 
 
 def _tails(identity: str) -> list[str]:
-    """The id, and it without the names before it."""
+    """Return the id, and the id without one or more of the names before it."""
     parts = identity.split("/")
     return ["/".join(parts[start:]) for start in range(len(parts))]

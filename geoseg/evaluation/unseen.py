@@ -1,4 +1,4 @@
-"""Which rows are of images that a bundle had learned from, and what may be said beside them."""
+"""Mark the regions that a bundle had learned from, and average over those that it had not."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from geoseg.evaluation.rows import LEARNED, ScoreBlock
 
 
 def with_unseen(blocks: Sequence[ScoreBlock]) -> tuple[ScoreBlock, ...]:
-    """The blocks with the groups that their second mean is over, where any bundle had learned from a group.
+    """Set the unseen groups of each block, where any bundle had learned from a group.
 
-    Where there is a group that no contender's bundle had learned from, every mean is over such groups, so that they
-    compare; else each is over the groups that are new to that contender.
+    Where there are groups from which no run's bundle had learned, every unseen mean is over these, so that the means
+    compare. Else each is over the groups that are new to its run.
     """
     found = []
     for block in blocks:
@@ -28,7 +28,7 @@ def with_unseen(blocks: Sequence[ScoreBlock]) -> tuple[ScoreBlock, ...]:
 
 
 def warning_of(blocks: Sequence[ScoreBlock]) -> str:
-    """One warning of all that bundles had learned from, or ""."""
+    """Return one warning that names everything that bundles had learned from, or ""."""
     told: dict[str, list[str]] = {}
     for label in dict.fromkeys(block.label for block in blocks if block.learned_from):
         what = _what([block for block in blocks if block.label == label])
@@ -36,7 +36,7 @@ def warning_of(blocks: Sequence[ScoreBlock]) -> str:
     if not told:
         return ""
     text = "; ".join(f"{', '.join(labels)} had learned from {what}" for what, labels in told.items())
-    text += f". Scores marked {LEARNED} say nothing of new images."
+    text += f". Scores marked {LEARNED} do not hold for new images."
     means = {block.unseen for block in blocks if block.unseen}
     if len(means) == 1:
         return f"{text} Means of unseen regions are over {', '.join(*means)}, from which no model here had learned."
@@ -47,7 +47,7 @@ def warning_of(blocks: Sequence[ScoreBlock]) -> str:
 
 def _what(blocks: Sequence[ScoreBlock]) -> str:
     if blocks[0].over == "draw":
-        return "images that it is judged on"
+        return "images that it is scored on"
     regions = dict.fromkeys(name for block in blocks for name in block.groups)
     known = {name: (count, len(block.groups[name])) for block in blocks for name, count in block.learned_from.items()}
     names = [name if count == of else f"{name} ({count} of {of} images)" for name, (count, of) in known.items()]

@@ -33,19 +33,19 @@ LOG_MULTIPLY_ADDS = (0.88, 4.20)
 SIDE_PX = 256
 """Side of the chip that multiply-adds and speed are stated for."""
 FEWEST = 3
-"""Models below which percentiles among them say nothing."""
+"""Fewest models for percentiles among them."""
 
 Anchors = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """What one model costs, and what it comes to.
+    """Computing cost and IoU of a model.
 
     Attributes:
-        iou: Of class 1, 0 to 1.
-        parameters_m: Millions; 0 for a baseline.
-        multiply_adds_g: Thousand millions for a chip of 256 x 256; 0 for a baseline.
+        iou: IoU of class 1, 0 to 1.
+        parameters_m: Parameters in millions; 0 for a baseline.
+        multiply_adds_g: Multiply-adds in thousand millions for a chip of 256 x 256; 0 for a baseline.
         chips_per_second: Chips of 256 x 256.
     """
 
@@ -56,7 +56,7 @@ class ModelCost:
 
 
 def u_score(model: ModelCost, iou: Anchors, speed: Anchors) -> float:
-    """U-Score, 0 to 100.
+    """Compute the U-Score, 0 to 100.
 
     Args:
         model: Cost and IoU of the model.
@@ -68,18 +68,18 @@ def u_score(model: ModelCost, iou: Anchors, speed: Anchors) -> float:
     """
     if math.isnan(model.iou):
         return float("nan")
-    accuracy = _held((model.iou - iou[0]) / _width(iou))
+    accuracy = _clamped((model.iou - iou[0]) / _width(iou))
     parts = (
         _down(model.parameters_m, LOG_PARAMETERS),
         _down(model.multiply_adds_g, LOG_MULTIPLY_ADDS),
-        _held((model.chips_per_second - speed[0]) / _width(speed)),
+        _clamped((model.chips_per_second - speed[0]) / _width(speed)),
     )
     efficiency = len(parts) / sum(1 / part for part in parts)
     return 100 * 2 / (1 / accuracy + 1 / efficiency)
 
 
 def u_scores(costs_of: Mapping[str, ModelCost]) -> dict[str, float]:
-    """U-Score of every model of a table, by name; NaN for all where fewer than three have an IoU."""
+    """Compute the U-Score of every model of a table, by name; NaN for all where fewer than three have an IoU."""
     known = [each for each in costs_of.values() if not math.isnan(each.iou)]
     if len(known) < FEWEST:
         return dict.fromkeys(costs_of, float("nan"))
@@ -94,15 +94,15 @@ def _percentiles(values: Sequence[float]) -> Anchors:
 
 
 def _down(value: float, anchors: Anchors) -> float:
-    """A baseline has neither parameters nor multiply-adds: nothing is less."""
+    """Score a size, less is better; a baseline has neither parameters nor multiply-adds, and gets 1."""
     if value <= 0:
         return 1.0
-    return _held((anchors[1] - math.log(value)) / _width(anchors))
+    return _clamped((anchors[1] - math.log(value)) / _width(anchors))
 
 
 def _width(anchors: Anchors) -> float:
     return max(anchors[1] - anchors[0], 1e-12)
 
 
-def _held(value: float) -> float:
+def _clamped(value: float) -> float:
     return min(max(value, FLOOR), 1.0)

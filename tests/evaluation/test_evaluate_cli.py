@@ -216,7 +216,7 @@ def test_a_few_shot_curve_has_modes_draws_and_a_line_for_what_learns_nothing(reg
         (("loro", "--model", "unet", "--held-out", "Atlantis"), "no region 'Atlantis'"),
         (("loro", "--model", "unet", "--regions", "id"), "chip by chip"),
         (("loro", "--model", "unet", "--regions", "split"), "one region"),
-        (("loro", "--model", "unet", "--regions", "id:(Q)?"), "id:(Q)? does not fit the id Kano_0"),
+        (("loro", "--model", "unet", "--regions", "id:(Q)?"), "id:(Q)? does not match the id Kano_0"),
         (("loro", "--model", "unet", "--set", "lr"), "is not KEY=VALUE"),
         (("loro", "--model", "unet", "--set", "leaning_rate=1"), "leaning_rate"),
         (("loro",), "No model was named"),

@@ -1,4 +1,4 @@
-"""Folds: never by chip, nothing judged on what was learned from."""
+"""Folds: never by chip, nothing scored on what was learned from."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_shots_are_drawn_anew_and_tested_on_the_test_split():
     assert all(ids(fold.test) == {"t"} and not ids(fold.training) & {"t", "v"} for fold in folds)
     assert len({frozenset(ids(fold.training)) for fold in folds if fold.shots == 5}) > 1
     assert [ids(each.training) for each in few_shot(data, [2, 5], 3)] == [ids(each.training) for each in folds]
-    with pytest.raises(NotTrainableError, match="13 shots were asked for, and 12 images"):
+    with pytest.raises(NotTrainableError, match="13 shots were asked for, but made has 12 images"):
         few_shot(data, [2, 13], 1)
 
 

@@ -150,6 +150,6 @@ def test_a_model_that_gives_no_number_is_told_apart_from_an_image_that_shows_not
         f"broken gave no number for {labelled:,} labelled pixels of Kano, Sahara that the images show, and no score of "
         "it counts them: check that they are in its unit, or train it again."
     ]
-    assert "No pixel of Hidden is both labelled and observed: nothing is scored there." in notes
+    assert "No pixel of Hidden is both labelled and observed, so nothing is scored there." in notes
     dry = [note for note in notes if "hold no water" in note]
     assert len(dry) == bool(others), "who answered tells what the labels hold"

@@ -218,7 +218,7 @@ def test_bundles_that_leave_no_common_region_have_means_of_their_own_and_no_test
     assert units == {"one": 2, "two": 6}
     assert not table.pairs
     assert "nor U-Scores compare models" in table.warning
-    assert any("one and two" in note for note in table.notes if note.startswith("Not tested"))
+    assert any("one and two" in note for note in table.notes if note.startswith("Not compared"))
 
 
 def test_a_bundle_that_knew_everything_is_ranked_by_what_it_knew_and_that_is_marked():

@@ -110,7 +110,7 @@ def test_old_carries_do_not_pile_up(tmp_path):
 
 
 def test_work_does_not_run_backwards(tmp_path):
-    with pytest.raises(ValueError, match="finish from the top"):
+    with pytest.raises(ValueError, match="committed from the top"):
         half_done(tmp_path).commit(0)
 
 
