@@ -83,9 +83,11 @@ def add(
     was added.
     """
     from geoseg.sources.local.add import add as add_files
-    from geoseg.sources.local.options import options_of
+    from geoseg.sources.local.options import TypedOptions
 
-    options = options_of(sensor=sensor, date=date, units=units, bands=bands, s2_offset=s2_offset, level=level)
+    options = TypedOptions(
+        sensor=sensor, date=date, units=units, bands=bands, s2_offset=s2_offset, level=level
+    ).checked()
     with progress_bars(quiet=quiet or json_) as report:
         added = add_files(paths, out, options, report=report)
     if json_:

@@ -32,7 +32,7 @@ from geoseg.models.inference import Predictor
 from geoseg.models.registry import build
 from geoseg.readers import Cube
 from geoseg.sources.local.add import add
-from geoseg.sources.local.options import options_of
+from geoseg.sources.local.options import TypedOptions
 from geoseg.sources.search import find_scenes
 
 DAY = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -63,7 +63,7 @@ def catalog(tmp_path_factory):
         with rasterio.open(path, "w", **profile, **place) as file:
             file.write(values)
             file.descriptions = ("VV", "VH")
-        add([path], folder, options_of(sensor="s1", date=day, units="db"))
+        add([path], folder, TypedOptions(sensor="s1", date=day, units="db").checked())
     return folder
 
 

@@ -46,47 +46,54 @@ class PageRequest:
         return json.dumps([self.url, self.method, self.body, self.headers], sort_keys=True, default=str)
 
 
-def search_api(
-    io: BoundedIO,
-    search_url: str,
-    query: Query,
-    *,
-    method: str = "POST",
-    collections: Sequence[str] = (),
-    record: str | None = None,
-) -> Iterator[RawItem]:
+@dataclass(frozen=True, slots=True)
+class SearchEndpoint:
+    """The search of a STAC API.
+
+    Attributes:
+        url: Address of the search.
+        method: ``POST`` or ``GET``.
+        collections: STAC ids of the collections to search; empty: all.
+        record: Name of the collection record of the items, where it is known beforehand.
+    """
+
+    url: str
+    method: str = "POST"
+    collections: tuple[str, ...] = ()
+    record: str | None = None
+
+
+def search_api(io: BoundedIO, endpoint: SearchEndpoint, query: Query) -> Iterator[RawItem]:
     """Yield every item that an API has for the query's box and dates.
 
     The box is asked for also where the area is a polygon: every API knows boxes, and the outline is tested here anyway.
 
     Args:
         io: Makes the requests.
-        search_url: The API's search address.
+        endpoint: The API's search.
         query: What is asked for.
-        method: ``POST`` or ``GET``.
-        collections: STAC ids of the collections; empty: all.
-        record: Collection record the items belong to, where it is known beforehand.
 
     Raises:
         SearchFailedError: The API did not answer as one does.
         AreaTooLargeError: More items than a map would use.
     """
     trust: SourcePolicy = io.trust
-    first = PageRequest(search_url, method, _parameters(query, collections, method), {})
+    parameters = _parameters(query, endpoint.collections, endpoint.method)
+    first = PageRequest(endpoint.url, endpoint.method, parameters, {})
     known: set[str] = set()
     for features in _pages(io, first, known):
         for item in features:
             known.add(_identity(item))
             if len(known) > MOST_ITEMS:
                 raise too_many(query.subject)
-            yield RawItem(item, _own_address(item, search_url), trust, record)
+            yield RawItem(item, _own_address(item, endpoint.url), trust, endpoint.record)
 
 
-def search_link(landing: dict[str, Any], url: str) -> tuple[str, str] | None:
-    """Find address and method of an API's search; None where the document is not an API's landing page."""
+def find_search(landing: dict[str, Any], url: str) -> SearchEndpoint | None:
+    """Find an API's search in its landing page; None where the document is not an API's landing page."""
     found = landing.get("links")
     links = [link for link in found if isinstance(link, dict)] if isinstance(found, list) else []
-    hrefs = []
+    endpoints: list[SearchEndpoint] = []
     for link in links:
         if link.get("rel") != "search" or not isinstance(link.get("href"), str) or not link["href"]:
             continue
@@ -95,8 +102,8 @@ def search_link(landing: dict[str, Any], url: str) -> tuple[str, str] | None:
         except ValueError:
             continue
         if urlsplit(address).scheme in ("http", "https"):
-            hrefs.append((address, str(link.get("method") or "GET").upper()))
-    return next((pair for pair in hrefs if pair[1] == "POST"), hrefs[0] if hrefs else None)
+            endpoints.append(SearchEndpoint(address, str(link.get("method") or "GET").upper()))
+    return next((each for each in endpoints if each.method == "POST"), endpoints[0] if endpoints else None)
 
 
 def _pages(io: BoundedIO, request: PageRequest, known: set[str]) -> Iterator[list[Any]]:

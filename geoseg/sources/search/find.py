@@ -125,13 +125,13 @@ def _offers(place: Place, query: Query) -> Iterator[RawItem]:
 def _from_records(place: Place, query: Query) -> Iterator[RawItem]:
     for name, record in _records(place, query).items():
         if isinstance(record.source, StacApi):
-            from geoseg.sources.search.api import search_api
+            from geoseg.sources.search.api import SearchEndpoint, search_api
             from geoseg.sources.search.web import BoundedIO
 
             io = BoundedIO(SourcePolicy.of_url(record.source.url))
-            yield from search_api(
-                io, f"{record.source.url}/search", query, collections=[record.source.collection], record=name
-            )
+            search = f"{record.source.url}/search"
+            endpoint = SearchEndpoint(search, collections=(record.source.collection,), record=name)
+            yield from search_api(io, endpoint, query)
         elif isinstance(record.source, PlanetData):
             from geoseg.sources.planet.data_api import search_planet
 
@@ -168,7 +168,7 @@ def _records(place: Place, query: Query) -> dict[str, Collection]:
 
 def _from_web(url: str, query: Query) -> Iterator[RawItem]:
     """Items at an address: of the API it is the landing page of, or of the static catalogue it is a document of."""
-    from geoseg.sources.search.api import search_api, search_link
+    from geoseg.sources.search.api import find_search, search_api
     from geoseg.sources.search.static import walk
     from geoseg.sources.search.web import BoundedIO
 
@@ -176,9 +176,9 @@ def _from_web(url: str, query: Query) -> Iterator[RawItem]:
     io = BoundedIO(trust)
 
     landing = io.json(url)
-    link = search_link(landing, url) if isinstance(landing, dict) else None
-    if link is not None:
-        yield from search_api(io, link[0], query, method=link[1])
+    endpoint = find_search(landing, url) if isinstance(landing, dict) else None
+    if endpoint is not None:
+        yield from search_api(io, endpoint, query)
     else:
         yield from walk(url, trust, io.json, landing)
 

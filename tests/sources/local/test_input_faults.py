@@ -22,7 +22,7 @@ from geoseg.sources.local import raster as raster_module
 from geoseg.sources.local.add import add
 from geoseg.sources.local.footprint import check_on_earth
 from geoseg.sources.local.naming import bands_given
-from geoseg.sources.local.options import options_of
+from geoseg.sources.local.options import TypedOptions
 from geoseg.sources.local.validate import validate
 from geoseg.sources.search import find_scenes
 
@@ -53,7 +53,7 @@ def optical(count=4, side=32):
 
 def added(*paths, out, **words):
     words = {"sensor": "s1", "units": "db", "date": DAY} | words
-    return add(list(paths), out, options_of(**words))
+    return add(list(paths), out, TypedOptions(**words).checked())
 
 
 # -- places ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from rasterio.transform import from_origin
 
 from geoseg.errors import BadDateError, BadOptionError, NotIngestibleError, RadiometryUnknownError, UnknownNameError
 from geoseg.sources.local.add import Added, add
-from geoseg.sources.local.options import options_of
+from geoseg.sources.local.options import TypedOptions
 from geoseg.sources.local.raster import look_at
 
 DAY = "2021-07-20"
@@ -24,7 +24,7 @@ RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
 def add_to(path: Path, *paths: Path, **words) -> Added:
-    return add(paths, path, options_of(**{"date": DAY, **words}))
+    return add(paths, path, TypedOptions(**{"date": DAY, **words}).checked())
 
 
 def numbers_of(answer: Added) -> list[dict]:
@@ -281,7 +281,7 @@ def test_an_empty_file_and_a_missing_one_are_refused_by_name(tmp_path):
 )
 def test_options_that_cannot_be_are_usage_errors(words, kind, says):
     with pytest.raises(kind, match=says):
-        options_of(**words)
+        TypedOptions(**words).checked()
 
 
 @pytest.mark.parametrize(

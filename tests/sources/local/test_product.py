@@ -11,14 +11,14 @@ from rasterio.enums import ColorInterp
 
 from geoseg.errors import NotIngestibleError, RadiometryUnknownError
 from geoseg.sources.local.add import Added, add
-from geoseg.sources.local.options import options_of
+from geoseg.sources.local.options import TypedOptions
 from geoseg.sources.local.safe_xml import LARGEST_BYTES, read_xml
 
 SCENE = "20230421_093723_45_2479"
 
 
 def add_to(path: Path, *paths: Path, **words) -> Added:
-    return add(paths, path, options_of(**words))
+    return add(paths, path, TypedOptions(**words).checked())
 
 
 def planet_xml(path: Path, factors: list[float], extra: str = "") -> None:

@@ -15,7 +15,7 @@ from pystac import Item as PystacItem
 
 from geoseg.errors import GeosegError, NotIngestibleError, RadiometryUnknownError
 from geoseg.sources.local.add import Added, add
-from geoseg.sources.local.options import options_of
+from geoseg.sources.local.options import TypedOptions
 from geoseg.sources.local.validate import validate
 
 S2_BANDS = "B01,B02,B03,B04,B05,B06,B07,B08,B8A,B09,B11,B12"
@@ -49,7 +49,7 @@ ADDED = [
 
 
 def added(path: Path, out: Path, **words) -> Added:
-    return add([path], out, options_of(**words))
+    return add([path], out, TypedOptions(**words).checked())
 
 
 @pytest.mark.parametrize(("folder", "words", "count", "bands"), ADDED, ids=[case[0] for case in ADDED])
@@ -244,6 +244,6 @@ def test_a_truncated_file_is_named_and_the_others_are_added(data, tmp_path):
 
 
 def test_the_time_given_may_be_an_instant():
-    assert options_of(sensor="s1", date="2018-09-21T05:32:11+02:00").time == datetime(
+    assert TypedOptions(sensor="s1", date="2018-09-21T05:32:11+02:00").checked().time == datetime(
         2018, 9, 21, 3, 32, 11, tzinfo=UTC
     )

@@ -24,7 +24,7 @@ from stac_geoparquet.arrow import stac_table_to_items
 
 from geoseg.errors import NotIngestibleError, OutputNotWritableError, SearchFailedError
 from geoseg.sources.local.add import add
-from geoseg.sources.local.options import options_of
+from geoseg.sources.local.options import TypedOptions
 from geoseg.sources.local.store import read_items
 from geoseg.sources.local.validate import validate
 
@@ -36,13 +36,13 @@ def mine(made, backscatter, surface, tmp_path) -> Path:
     """A catalogue of every sensor: NaN beside 0 as nodata, one file and several an item, with and without masks."""
     folder = tmp_path / "mine"
     chip = made("a.tif", backscatter, descriptions=("vv", "vh"))
-    add([chip], folder, options_of(**CHIP))
+    add([chip], folder, TypedOptions(**CHIP).checked())
     for band in ("B03", "B11"):
         made(f"scene/{band}.tif", surface(1), nodata=0)
     made("scene/SCL.tif", surface(1).astype("uint8"))
-    add([tmp_path / "scene"], folder, options_of(sensor="s2", s2_offset=-1000, date="2023-01-01"))
+    add([tmp_path / "scene"], folder, TypedOptions(sensor="s2", s2_offset=-1000, date="2023-01-01").checked())
     dove = made("20230421_093723_45_2479_3B_AnalyticMS_SR.tif", surface(4))
-    add([dove], folder, options_of(sensor="planetscope"))
+    add([dove], folder, TypedOptions(sensor="planetscope").checked())
     return folder
 
 
@@ -153,7 +153,7 @@ def test_rustac_serves_it_and_a_search_by_box_hits(server, mine):
 
 def test_adding_again_changes_nothing(mine, tmp_path):
     before = snapshot(mine)
-    answer = add([tmp_path / "a.tif"], mine, options_of(**CHIP))
+    answer = add([tmp_path / "a.tif"], mine, TypedOptions(**CHIP).checked())
     assert (answer.replaced, answer.total) == (("a",), 3)
     after = snapshot(mine)
     assert {name for name in before if before[name] != after[name]} <= {"items.parquet"}
@@ -161,7 +161,7 @@ def test_adding_again_changes_nothing(mine, tmp_path):
 
 
 def test_an_item_of_the_same_name_is_replaced_and_others_stay(mine, tmp_path):
-    answer = add([tmp_path / "a.tif"], mine, options_of(**CHIP | {"date": "2020-05-05"}))
+    answer = add([tmp_path / "a.tif"], mine, TypedOptions(**CHIP | {"date": "2020-05-05"}).checked())
     assert answer.replaced == ("a",)
     times = {item["id"]: item["properties"]["datetime"][:4] for item in read_items(mine)}
     assert times == {"a": "2020", "scene": "2023", "20230421_093723_45_2479": "2023"}
@@ -171,7 +171,7 @@ def test_an_item_of_the_same_name_is_replaced_and_others_stay(mine, tmp_path):
 
 def test_one_name_may_stand_for_two_sensors(made, mine, surface, tmp_path):
     path = made("other/a.tif", surface(2), descriptions=("green", "swir16"))
-    add([path], mine, options_of(sensor="s2", units="reflectance", date="2020-05-05"))
+    add([path], mine, TypedOptions(sensor="s2", units="reflectance", date="2020-05-05").checked())
     assert [item["collection"] for item in read_items(mine) if item["id"] == "a"] == ["local-s1", "local-s2"]
 
 
@@ -180,7 +180,7 @@ def test_one_name_may_stand_for_two_sensors(made, mine, surface, tmp_path):
 
 def test_files_inside_the_catalogue_move_with_it(made, backscatter, tmp_path):
     made("mine/chips/a.tif", backscatter, descriptions=("vv", "vh"))
-    add([tmp_path / "mine/chips"], tmp_path / "mine", options_of(**CHIP))
+    add([tmp_path / "mine/chips"], tmp_path / "mine", TypedOptions(**CHIP).checked())
     stated = json.loads((tmp_path / "mine/items.json").read_text())["features"][0]["assets"]["data"]["href"]
     assert stated == "./chips/a.tif"
     shutil.move(tmp_path / "mine", tmp_path / "elsewhere")
@@ -194,7 +194,7 @@ def test_files_outside_are_named_absolutely_also_where_they_were_given_relativel
 ):
     made("chips/a.tif", backscatter, descriptions=("vv", "vh"))
     monkeypatch.chdir(tmp_path)
-    add([Path("chips")], Path("mine"), options_of(**CHIP))
+    add([Path("chips")], Path("mine"), TypedOptions(**CHIP).checked())
     (item,) = read_items(Path("mine"))
     assert item["assets"]["data"]["href"] == str(tmp_path / "chips/a.tif")
 
@@ -202,7 +202,7 @@ def test_files_outside_are_named_absolutely_also_where_they_were_given_relativel
 def test_a_persons_own_files_in_the_folder_are_left_alone(made, backscatter, tmp_path):
     chip = made("mine/a.tif", backscatter, descriptions=("vv", "vh"))
     (tmp_path / "mine/notes.txt").write_text("keep me")
-    add([chip], tmp_path / "mine", options_of(**CHIP))
+    add([chip], tmp_path / "mine", TypedOptions(**CHIP).checked())
     assert (tmp_path / "mine/notes.txt").read_text() == "keep me"
     assert chip.is_file()
 
@@ -215,7 +215,7 @@ def test_nothing_is_written_where_nothing_could_be_added(made, mine, tmp_path):
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"II*\0 and no more")
     with pytest.raises(NotIngestibleError, match=r"broken\.tif"):
-        add([broken], mine, options_of(**CHIP))
+        add([broken], mine, TypedOptions(**CHIP).checked())
     assert snapshot(mine) == before
 
 
@@ -224,17 +224,21 @@ def test_a_place_that_cannot_be_written_leaves_the_old_catalogue(made, mine, tmp
     (mine / "local-aerial").write_text("in the way")
     before = snapshot(mine)
     with pytest.raises(OutputNotWritableError, match="local-aerial"):
-        add([chip], mine, options_of(sensor="aerial", date="2020-01-01", bands="red,green,blue"))
+        add([chip], mine, TypedOptions(sensor="aerial", date="2020-01-01", bands="red,green,blue").checked())
     assert snapshot(mine) == before
     with pytest.raises(OutputNotWritableError):
-        add([chip], tmp_path / "a.tif" / "mine", options_of(sensor="aerial", date="2020-01-01", bands="red,green,blue"))
+        add(
+            [chip],
+            tmp_path / "a.tif" / "mine",
+            TypedOptions(sensor="aerial", date="2020-01-01", bands="red,green,blue").checked(),
+        )
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"features": [{"id": "../../x"}]}', '{"features": 3}'])
 def test_a_damaged_catalogue_is_refused_and_not_overwritten(mine, tmp_path, content):
     (mine / "items.json").write_text(content)
     with pytest.raises(SearchFailedError, match=r"no list of STAC items"):
-        add([tmp_path / "a.tif"], mine, options_of(**CHIP))
+        add([tmp_path / "a.tif"], mine, TypedOptions(**CHIP).checked())
     assert (mine / "items.json").read_text() == content
 
 
@@ -243,9 +247,9 @@ def test_a_catalogue_of_someone_else_is_not_overwritten(made, backscatter, tmp_p
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/catalog.json").write_text("{}")
     with pytest.raises(NotIngestibleError, match="did not write"):
-        add([chip], tmp_path / "theirs", options_of(**CHIP))
+        add([chip], tmp_path / "theirs", TypedOptions(**CHIP).checked())
     with pytest.raises(NotIngestibleError, match="is a file"):
-        add([chip], chip, options_of(**CHIP))
+        add([chip], chip, TypedOptions(**CHIP).checked())
 
 
 # -- validate -------------------------------------------------------------------------------------------------------

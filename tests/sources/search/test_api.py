@@ -17,7 +17,7 @@ from geoseg.core.area import Area
 from geoseg.core.request import Dates
 from geoseg.errors import AreaTooLargeError, NoScenesError, SearchFailedError
 from geoseg.sources.search import find_scenes
-from geoseg.sources.search.api import search_link
+from geoseg.sources.search.api import SearchEndpoint, find_search
 from geoseg.sources.search.source_policy import SourcePolicy
 from geoseg.sources.search.web import BoundedIO
 from tests.support.stac_samples import item, with_href
@@ -261,10 +261,10 @@ def test_an_answer_of_too_many_values_is_not_read(server, monkeypatch, unit):
 @pytest.mark.parametrize("href", ["file:///etc/passwd", "data:text/json,{}", "NETCDF:x", "ftp://a.org/s", "", None, 7])
 def test_search_links_of_other_schemes_are_passed_by(href):
     links = [{"rel": "search", "href": href, "method": "POST"}]
-    assert search_link({"links": links}, "https://a.org/api") is None
+    assert find_search({"links": links}, "https://a.org/api") is None
     links.append({"rel": "search", "href": "https://a.org/s", "method": "POST"})
-    assert search_link({"links": links}, "https://a.org/api") == ("https://a.org/s", "POST")
-    assert search_link({"links": href}, "https://a.org/api") is None
+    assert find_search({"links": links}, "https://a.org/api") == SearchEndpoint("https://a.org/s", "POST")
+    assert find_search({"links": href}, "https://a.org/api") is None
 
 
 HUGE = "1" + "0" * 400
@@ -343,6 +343,6 @@ def test_a_search_link_is_found_or_not():
         {"rel": "search", "href": "s", "method": "GET"},
         {"rel": "search", "href": "https://b.org/s", "method": "POST"},
     ]
-    assert search_link({"links": links}, "https://a.org/api") == ("https://b.org/s", "POST")
-    assert search_link({"links": links[:1]}, "https://a.org/api") == ("https://a.org/api/s", "GET")
-    assert search_link({"links": [None, {"rel": "search"}]}, "https://a.org") is None
+    assert find_search({"links": links}, "https://a.org/api") == SearchEndpoint("https://b.org/s", "POST")
+    assert find_search({"links": links[:1]}, "https://a.org/api") == SearchEndpoint("https://a.org/api/s", "GET")
+    assert find_search({"links": [None, {"rel": "search"}]}, "https://a.org") is None
