@@ -17,6 +17,7 @@ from distributed import LocalCluster
 
 from geoseg import Request, map_flood
 from geoseg.catalog.cards import Architecture, ModelCard
+from geoseg.core.lock import LOCK
 from geoseg.inference.work_folder import NAME
 from geoseg.models.bundle import save_bundle
 from geoseg.models.registry import build
