@@ -29,13 +29,13 @@ LARGER = ("--set", "options.base=4", "--set", "chip_px=64", "--set", "round_step
 
 DYING = """
 import os, signal, sys
-from geoseg.training.loop import Told
-told = Told.on_train_batch_end
+from geoseg.training.loop import ProgressCallback
+told = ProgressCallback.on_train_batch_end
 def on_train_batch_end(self, trainer, *more):
     told(self, trainer, *more)
     if trainer.global_step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-Told.on_train_batch_end = on_train_batch_end
+ProgressCallback.on_train_batch_end = on_train_batch_end
 from geoseg.cli.main import run
 run(sys.argv[1:])
 """
