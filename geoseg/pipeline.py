@@ -197,7 +197,7 @@ def classify(inputs: MapInputs, event: InferenceResult, pre_event: InferenceResu
     before = pre_event_water(pre_event.layers.probability, card.threshold_pct) if pre_event else None
     permanent = union(reference, before)
     area = AreaOfInterest(json.dumps(request.area.geojson), blank_outside=request.area.polygon is not None)
-    areas, unknown_px = fill_mask(
+    summary = fill_mask(
         layers.mask,
         (layers.probability, layers.source),
         plan.grid,
@@ -206,9 +206,10 @@ def classify(inputs: MapInputs, event: InferenceResult, pre_event: InferenceResu
     )
     failed = dict.fromkeys((*event.failed, *(pre_event.failed if pre_event else ())))
     failed |= reference.failures if reference else {}
-    legend = Legend.of(card.meaning, has_reference=permanent is not None)
+    areas, gap = summary.areas, permanent.gap if permanent else ""
+    legend = Legend.of(card.meaning, has_reference=summary.reference_px > 0)
     info = event.predictor.scene_threshold_info()
-    findings = MapFindings(card, areas, info, unknown_px, tuple(failed), plan.rejected)
+    findings = MapFindings(card, summary, gap, info, tuple(failed), plan.rejected)
     early = early_warning(layers.source, inputs.event.image.scenes, plan.grid, request)
     warnings = [*observation_warnings(areas), *plan.warnings, *result_warnings(findings), *imagery_notes(inputs)]
     return MapData(

@@ -184,7 +184,7 @@ def with_absolute_paths(request: Request, model: ModelRef) -> Request:
         catalog = str(Path(catalog).expanduser().absolute())
     name = request.model and (model.name if model.is_shipped else str(model.folder))
     if water and water not in collections():
-        water = str(Path(water).absolute())
+        water = str(Path(water).absolute())  # a layer that is named after the file stays
     if area.polygon is not None:
         area = replace(area, source=str(Path(area.source).absolute()))
     return request.with_(area=area, catalog=catalog, model=name, reference_water=water)

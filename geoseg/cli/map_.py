@@ -141,6 +141,14 @@ def map_(
             rich_help_panel=PRODUCTS,
         ),
     ] = None,
+    reference_kind: Annotated[
+        str | None,
+        typer.Option(
+            help="Values of a reference raster: mask (0, 1) or occurrence (0..100 per cent).",
+            metavar="mask|occurrence",
+            rich_help_panel=PRODUCTS,
+        ),
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes/--no-yes", help="Map an area over the size limit.", rich_help_panel=PRODUCTS)
     ] = False,
@@ -206,6 +214,7 @@ def map_(
         max_cloud_pct=max_cloud,
         composite=composite,
         reference_water=reference_water,
+        reference_kind=reference_kind,
         before=before,
         prune=prune,
         precision=precision,

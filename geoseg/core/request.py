@@ -84,6 +84,10 @@ def _check_day_exists(text: str, flag: str) -> None:
         raise BadDateError(f"{flag} {text}: this day does not exist. Month {month} of {year} has {days} days.")
 
 
+ReferenceKind = Literal["mask", "occurrence"]
+"""What the values of a reference raster are: 0 and 1, or water occurrence in per cent."""
+
+
 def option(flag: str, default: Any = None) -> Any:
     """A field of Request that is typed as ``flag`` on the command line."""
     return field(default=default, metadata={"flag": flag})
@@ -105,6 +109,7 @@ class Request:
         max_cloud_pct: Scenes that state more cloud than this (0..100) are left out.
         composite: How the passes become one picture: ``nearest`` clear observation in time, or per-pixel ``median``.
         reference_water: Name of a reference-water collection, a raster or vector file, or None.
+        reference_kind: What the values of a reference raster are; None: 0 and 1, or what the file declares.
         before: Dates before the flood: water seen then is permanent water, and change models read them.
         prune: Level 1..4 that a U-Net++ answers with, running nothing deeper; None: as its card says.
         precision: ``32``, or ``bf16``: a network computed in bfloat16, faster on GPUs and on CPUs that know it, and
@@ -123,6 +128,7 @@ class Request:
     max_cloud_pct: float | None = option("--max-cloud")
     composite: str = option("--composite", "nearest")
     reference_water: str | None = option("--reference-water")
+    reference_kind: ReferenceKind | None = option("--reference-kind")
     before: Dates | None = option("--before")
     prune: int | None = option("--prune")
     precision: Literal["32", "bf16"] = option("--precision", "32")
@@ -139,6 +145,10 @@ class Request:
                 raise BadOptionError(f"{each.metadata['flag']} is empty. Name something, or leave it out.")
         if self.reference_water == "none":
             object.__setattr__(self, "reference_water", None)
+        if self.reference_kind not in (None, "mask", "occurrence"):
+            raise BadOptionError(f"--reference-kind is mask or occurrence, not {self.reference_kind!r}.")
+        if self.reference_kind and self.reference_water is None:
+            raise BadOptionError("--reference-kind applies to the raster of --reference-water, which is not given.")
         if self.resolution_m is not None and not 0 < self.resolution_m < 1e5:
             raise BadOptionError(f"--resolution is metres above 0 and below 100000, not {self.resolution_m}.")
         if not 0 <= self.window_days <= 3660:

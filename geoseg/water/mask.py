@@ -10,7 +10,7 @@ import numpy as np
 
 from geoseg.inference.layers import ByteLayer, Window
 from geoseg.water.areas import AreaCounter, ClassAreas, aoi_mask
-from geoseg.water.codes import NOT_OBSERVED, mask_codes
+from geoseg.water.codes import FLOOD, NOT_OBSERVED, mask_codes
 from geoseg.water.reference import WaterMask
 
 if TYPE_CHECKING:
@@ -46,9 +46,24 @@ class MaskRule:
     known: KnownWater | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MaskSummary:
+    """What a mask came to.
+
+    Attributes:
+        areas: Pixels and areas of each code in the area of interest.
+        reference_px: Mapped pixels where it is known whether there is permanent water.
+        unknown_reference_px: Pixels of class 1 in the area of interest where it is unknown.
+    """
+
+    areas: ClassAreas
+    reference_px: int
+    unknown_reference_px: int
+
+
 def fill_mask(
     mask: ByteLayer, others: tuple[ByteLayer, ...], geobox: GeoBox, area: AreaOfInterest, rule: MaskRule
-) -> tuple[ClassAreas, int]:
+) -> MaskSummary:
     """Fill the mask from the probability, and count it within the area that was asked for.
 
     A box in degrees is not a rectangle in UTM: the grid's corners reach beyond it. They are mapped, and not counted.
@@ -59,11 +74,8 @@ def fill_mask(
         geobox: Their grid.
         area: What is counted.
         rule: How codes follow from the probability.
-
-    Returns:
-        Pixels and areas of each code, and the number of class 1 pixels where permanent water is unknown.
     """
-    counter, unknown_px = AreaCounter(geobox), 0
+    counter, reference_px, unknown_px = AreaCounter(geobox), 0, 0
     for window, probability in others[0].blocks():
         inside = aoi_mask(area.geojson, geobox, window)
         reference = rule.known(window) if rule.known else None
@@ -75,7 +87,8 @@ def fill_mask(
                 rows[~inside] = NOT_OBSERVED
                 layer.write(window[0].start, rows)
         if reference is not None:
-            unknown_px += int(np.count_nonzero((codes == 1) & ~reference.known))
+            reference_px += int(np.count_nonzero(reference.known & inside if area.blank_outside else reference.known))
+            unknown_px += int(np.count_nonzero(inside & (codes == FLOOD) & ~reference.known))
         mask.write(window[0].start, codes)
         counter.add(window, codes, inside, reference.water if reference else None)
-    return counter.total(), unknown_px
+    return MaskSummary(counter.total(), reference_px, unknown_px)

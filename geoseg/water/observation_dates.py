@@ -11,6 +11,7 @@ import numpy as np
 
 from geoseg.core.request import Dates, Request
 from geoseg.core.scene import Scene
+from geoseg.core.text import percent
 from geoseg.inference.layers import ByteLayer
 from geoseg.water.areas import aoi_mask
 from geoseg.water.codes import NOT_OBSERVED
@@ -48,7 +49,7 @@ def early_warning(source: ByteLayer, scenes: Sequence[Scene], geobox: GeoBox, re
     fewest, most = min(seen.values()), max(seen.values())
     days = f"{most} day{'s' * (most != 1)}" if fewest == most else f"{fewest} to {most} days"
     return (
-        f"{_percent(share)} of the observed area was seen {days} BEFORE {first}: the map shows no flood that came "
+        f"{percent(share)} of the observed area was seen {days} BEFORE {first}: the map shows no flood that came "
         f"later there. For scenes of that day or later, use --date {_later(request)} and no --window-days."
     )
 
@@ -57,10 +58,3 @@ def _later(request: Request) -> Dates:
     """The dates of a request, lengthened into the time after them only."""
     last = request.dates.widened(request.window_days).last
     return Dates(request.dates.first, max(request.dates.last, min(last, datetime.now(UTC).date())))
-
-
-def _percent(share: float) -> str:
-    """A share as a person reads it; never 100 or 0 where it is not."""
-    if 99.5 <= share < 100:
-        return "More than 99 %"
-    return "Less than 1 %" if share < 1 else f"{share:.0f} %"

@@ -1,14 +1,16 @@
-"""Permanent water for a map: from a catalogue's collection, a person's file, or the water seen before the flood."""
+"""Find the permanent water of a map: from a catalogue's collection, a file, or the water seen before the flood."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geoseg.catalog.collections import StacApi, collections
+from geoseg.core.area import BBox
 from geoseg.core.request import Request
 from geoseg.core.scene import Found
 from geoseg.core.vectors import split_layer
@@ -18,7 +20,7 @@ from geoseg.inference.tiles import TileReader
 from geoseg.readers import Cube, Failure
 from geoseg.sources.search import find_items
 from geoseg.water.codes import NOT_OBSERVED
-from geoseg.water.reference import PolygonReference, WaterMask, open_reference
+from geoseg.water.reference import WaterMask, open_reference
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -35,13 +37,15 @@ class PermanentWater:
         read: Reads permanent water in a window of the grid.
         found: Items it is read from; none for a file.
         failures: Items that could not be read somewhere: unknown there. Filled as windows are read.
-        notes: Layers of a vector file that are used, and features that are not.
+        notes: How a file is read: its layers that are used, its features that are not.
+        gap: Sentence about flood where permanent water is unknown; ``{share}`` stands for its share.
     """
 
     read: Callable[[Window], WaterMask]
     found: Found = Found(())
     failures: dict[Failure, None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    gap: str = "For {share} of the flood the reference water says nothing: some may be permanent."
 
 
 def permanent_water(request: Request, grid: GeoBox) -> PermanentWater | None:
@@ -49,13 +53,16 @@ def permanent_water(request: Request, grid: GeoBox) -> PermanentWater | None:
 
     Raises:
         UnknownNameError: Neither a collection of reference water nor a file.
-        BadOptionError: A collection of something else, or a file that is no map.
+        BadOptionError: A collection of something else, or a file that cannot be used or does not reach the area.
+        RadiometryUnknownError: A raster whose values can mean several things.
         CatalogError: The collection's items could not be found.
     """
     name = request.reference_water
     if name is None:
         return None
     records = {key: record for key, record in collections().items() if record.role == "reference-water"}
+    if name in records and request.reference_kind:
+        raise BadOptionError(f"--reference-kind applies to a raster file; {name} is a collection. Leave it out.")
     if name in records:
         return _from_collection(request, name, grid)
     if name in collections():
@@ -64,9 +71,9 @@ def permanent_water(request: Request, grid: GeoBox) -> PermanentWater | None:
         )
     if not split_layer(name)[0].exists():
         raise UnknownNameError.among("reference water (collection or file)", name, records)
-    reference = open_reference(name)
-    notes = reference.notes if isinstance(reference, PolygonReference) else ()
-    return PermanentWater(lambda window: reference.on(grid[window]), notes=notes)
+    reference = open_reference(name, request.reference_kind)
+    _check_covers(name, reference.bbox(), request.area.bbox)
+    return PermanentWater(lambda window: reference.on(grid[window]), notes=reference.notes, gap=reference.gap)
 
 
 def pre_event_water(probability: ByteLayer, threshold_pct: int) -> PermanentWater:
@@ -77,7 +84,7 @@ def pre_event_water(probability: ByteLayer, threshold_pct: int) -> PermanentWate
         known = percent != NOT_OBSERVED
         return WaterMask(known & (percent >= threshold_pct), known)
 
-    return PermanentWater(read)
+    return PermanentWater(read, gap="{share} of the flood was not observed before the flood: some may be permanent.")
 
 
 def union(one: PermanentWater | None, other: PermanentWater | None) -> PermanentWater | None:
@@ -89,7 +96,8 @@ def union(one: PermanentWater | None, other: PermanentWater | None) -> Permanent
         a, b = one.read(window), other.read(window)
         return WaterMask(a.water | b.water, a.known | b.known)
 
-    return PermanentWater(read, one.found, one.failures)
+    gap = "For {share} of the flood neither reference water nor imagery of before says anything: some may be permanent."
+    return PermanentWater(read, one.found, one.failures, (*one.notes, *other.notes), gap)
 
 
 def _from_collection(request: Request, name: str, grid: GeoBox) -> PermanentWater:
@@ -106,3 +114,41 @@ def _from_collection(request: Request, name: str, grid: GeoBox) -> PermanentWate
         return WaterMask.from_occurrence(np.asarray(pixels.values[0]), None)
 
     return PermanentWater(read, found, failed)
+
+
+def _check_covers(name: str, reference: BBox, area: BBox) -> None:
+    """Refuse a file that does not reach the area: a map that calls all water flood because of it would be wrong.
+
+    Args:
+        name: Of the file.
+        reference: Its extent, degrees.
+        area: The area of the map, degrees.
+
+    Raises:
+        BadOptionError: They do not meet.
+    """
+    if not all(isfinite(number) for number in reference):
+        return  # PROJ knows no way from its CRS to degrees: the grid decides
+    km = min(_km_apart(area, (reference[0] + turn, reference[1], reference[2] + turn, reference[3]))
+             for turn in (-360, 0, 360))  # fmt: skip
+    if km > 0:
+        box = ",".join(f"{number:g}" for number in (round(number, 4) for number in reference))
+        raise BadOptionError(
+            f"The reference water {name} covers 0 % of the area: it lies {km:,.0f} km away (west, south, east, north: "
+            f"{box}). Check its CRS and the area, or leave --reference-water out."
+        )
+
+
+def _km_apart(one: BBox, other: BBox) -> float:
+    """Distance between the facing sides of two boxes; 0 where they meet."""
+    from pyproj import Geod
+
+    if one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]:
+        return 0.0
+    pairs = []
+    for low, high in ((0, 2), (1, 3)):
+        there = min(max((one[low] + one[high]) / 2, other[low]), other[high])
+        here = min(max(there, one[low]), one[high])
+        pairs.append((here, there))
+    (lon, far_lon), (lat, far_lat) = pairs
+    return max(float(Geod(ellps="WGS84").inv(lon, lat, far_lon, far_lat)[2]) / 1000, 0.001)

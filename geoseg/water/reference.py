@@ -1,15 +1,17 @@
-"""Reference water: where water lies in ordinary years, and where nobody can say."""
+"""Read reference water: where water lies in ordinary years, and where that is unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.area import BBox
+from geoseg.core.request import ReferenceKind
 from geoseg.core.vectors import VectorRole, read_polygon_file, split_layer
 from geoseg.errors import BadOptionError, RadiometryUnknownError
 
@@ -21,12 +23,10 @@ if TYPE_CHECKING:
 OCCURRENCE_PCT = 50
 """Water in at least half of the clear observations of 1984 to today counts as permanent (JRC Global Surface Water)."""
 JRC_UNKNOWN = 255
-MONTHS_A_YEAR = 12
+PERCENT = ("%", "percent", "per cent", "pct")
 _SURVEY_PX = 2048
 
 REFERENCE = VectorRole("reference water", "Reference water is one or more polygons, or a raster.", BadOptionError)
-
-Holds = Literal["mask", "occurrence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class WaterMask:
 
     @property
     def unknown_px(self) -> int:
-        """Pixels that the reference says nothing about."""
+        """Number of pixels that the reference does not cover."""
         return int(self.known.size - np.count_nonzero(self.known))
 
     @classmethod
     def from_occurrence(
         cls, occurrence: NDArray[np.generic], nodata: float | None, *, from_pct: float = OCCURRENCE_PCT
     ) -> Self:
-        """Water where it was seen in at least ``from_pct`` per cent of the observations.
+        """Take as water what was water in at least ``from_pct`` per cent of the observations.
 
         Args:
             occurrence: Any number type (y, x), per cent 0..100; NaN, ``nodata`` and anything else: unknown.
@@ -64,18 +64,34 @@ class WaterMask:
 
 
 class ReferenceWater(Protocol):
-    """Whatever knows permanent water."""
+    """A file of permanent water; in ``gap``, ``{share}`` stands for the share of the flood."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the file is read."""
+
+    @property
+    def gap(self) -> str:
+        """Sentence about flood that the file does not cover."""
+
+    def bbox(self) -> BBox:
+        """Compute the extent in degrees (WGS 84); east is beyond 180 where it crosses the antimeridian."""
 
     def on(self, geobox: GeoBox) -> WaterMask:
-        """The reference on a grid, or a window of one."""
+        """Read the reference on a grid, or on a window of one."""
 
 
-def open_reference(path: Path | str) -> ReferenceWater:
-    """A person's own reference water: a raster (0/1, or occurrence 0..100), or polygons in any CRS.
+def open_reference(path: Path | str, kind: ReferenceKind | None = None) -> ReferenceWater:
+    """Open a file of reference water: a raster (0/1, or occurrence 0..100), or polygons in any CRS.
+
+    Args:
+        path: The file, or ``FILE|layername=NAME``.
+        kind: What the values of a raster are; None: a mask where all are 0 or 1, else what the file declares.
 
     Raises:
-        BadOptionError: No such file, neither raster nor vector, without a CRS, or without a polygon.
-        RadiometryUnknownError: A raster whose numbers can mean several things.
+        BadOptionError: No such file, neither raster nor vector, without a CRS, or without a polygon; or ``kind`` was
+            given for polygons.
+        RadiometryUnknownError: A raster whose values can mean several things, or are not of ``kind``.
     """
     import rasterio
     from rasterio.errors import RasterioIOError
@@ -83,13 +99,16 @@ def open_reference(path: Path | str) -> ReferenceWater:
     file, layer = split_layer(path)
     if not file.exists():
         raise BadOptionError(f"There is no reference water file {file}.")
-    if layer is not None:
-        return PolygonReference.open(path)
-    try:
-        with rasterio.open(file) as raster:
-            return RasterReference.of(file, raster)
-    except RasterioIOError:
-        return PolygonReference.open(path)
+    if layer is None:
+        try:
+            with rasterio.open(file) as raster:
+                return RasterReference.of(file, raster, kind)
+        except RasterioIOError:
+            pass  # not a raster: polygons, or refused as such
+    polygons = PolygonReference.open(path)
+    if kind is not None:
+        raise BadOptionError(f"--reference-kind {kind} applies to rasters; {path} holds polygons. Leave it out.")
+    return polygons
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +119,21 @@ class RasterReference:
         path: The raster.
         holds: ``mask``: 0 or 1; ``occurrence``: per cent.
         nodata: Its "no data", declared or found.
+        notes: What the file declares, where that decided.
     """
 
     path: Path
-    holds: Holds
+    holds: ReferenceKind
     nodata: float | None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, path: Path, raster: DatasetReader) -> Self:
+    def of(cls, path: Path, raster: DatasetReader, kind: ReferenceKind | None = None) -> Self:
         """Decide what an opened raster holds.
 
         Raises:
             BadOptionError: Without a CRS, or several bands.
-            RadiometryUnknownError: Its numbers can mean several things.
+            RadiometryUnknownError: Its values can mean several things, or are not of ``kind``.
         """
         if raster.crs is None:
             raise BadOptionError(f"{path} has no CRS, so its place on Earth is unknown. Save it with one.")
@@ -124,10 +145,28 @@ class RasterReference:
         values = _values(raster)
         if nodata is None and raster.dtypes[0] == "uint8" and JRC_UNKNOWN in values:
             nodata = _undeclared(path, values)
-        return cls(path, _holds(path, values[values != nodata] if nodata is not None else values), nodata)
+        numbers = sorted(float(value) for value in values if nodata is None or value != nodata)
+        declared = _declared_occurrence(raster)
+        holds = _holds(path, numbers, kind, declared)
+        if kind is None and holds == "occurrence":
+            said = f"{path.name}: read as water occurrence in per cent, because the file declares {declared}."
+            return cls(path, holds, nodata, (f"{said} Permanent water is {OCCURRENCE_PCT} % or more.",))
+        return cls(path, holds, nodata)
+
+    @property
+    def gap(self) -> str:
+        """Sentence about flood that the raster does not cover."""
+        return f"For {{share}} of the flood {self.path.name} says nothing: some may be permanent."
+
+    def bbox(self) -> BBox:
+        """Compute the extent in degrees."""
+        import rasterio
+
+        with rasterio.open(self.path) as raster:
+            return _to_degrees(raster.crs.to_wkt(), tuple(raster.bounds))
 
     def on(self, geobox: GeoBox) -> WaterMask:
-        """The reference on a grid, or a window of one."""
+        """Read the reference on a grid, or on a window of one."""
         import rasterio
         from rasterio.enums import Resampling
         from rasterio.vrt import WarpedVRT
@@ -152,17 +191,19 @@ class RasterReference:
         stray = (values != 0) & (values != 1) & (values != JRC_UNKNOWN) & (values == values)  # noqa: PLR0124 - NaN
         if stray.any():
             raise RadiometryUnknownError(
-                f"{self.path} looked like a 0/1 mask and holds {values[stray][0]:g} too. "
-                "Save permanent water as 1, the rest as 0."
+                f"{self.path} cannot be used as a mask of permanent water: expected only 0 and 1, got "
+                f"{values[stray][0]:g}. Save permanent water as 1, the rest as 0; or, for occurrence in per cent, "
+                "add --reference-kind occurrence."
             )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolygonReference:
-    """Permanent water from polygons. A pixel is water where its middle lies in one.
+    """Permanent water from polygons: a pixel is water where its middle lies in one.
 
-    A vector file does not say how far its author looked; the box around all its polygons is taken as that, so that
-    a file which ends half-way across a map leaves the other half unknown instead of free of water.
+    A vector file does not state which area it describes. Within the box around all its polygons it is taken as
+    complete; beyond that box permanent water is unknown, so that a file which ends half-way across a map leaves the
+    other half unknown instead of free of water.
 
     Attributes:
         path: The file, with the name of its layer where one was named.
@@ -188,8 +229,22 @@ class PolygonReference:
         crs, polygons = file.merged()
         return cls(str(path), GeoSeries(list(polygons), crs=crs), file.notes())
 
+    @property
+    def gap(self) -> str:
+        """Sentence about flood beyond the box around all polygons."""
+        name = Path(self.path).name
+        return (
+            f"{{share}} of the flood lies outside the bounding box of the polygons in {name}. If the file does not "
+            "hold all permanent water there, some of it may be permanent."
+        )
+
+    def bbox(self) -> BBox:
+        """Compute the extent in degrees."""
+        west, south, east, north = (float(number) for number in self.polygons.total_bounds)
+        return _to_degrees(self.polygons.crs.to_wkt(), (west, south, east, north))
+
     def on(self, geobox: GeoBox) -> WaterMask:
-        """The reference on a grid, or a window of one."""
+        """Read the reference on a grid, or on a window of one."""
         from geopandas import GeoSeries
         from rasterio.features import geometry_mask
         from shapely import box
@@ -213,7 +268,7 @@ class PolygonReference:
 
 
 def _values(raster: DatasetReader) -> NDArray[np.generic]:
-    """Distinct values of a raster seen at no more than 2048 x 2048, NaN left out."""
+    """List the distinct values of a raster decimated to at most 2048 x 2048 pixels, NaN left out."""
     step = max(raster.height / _SURVEY_PX, raster.width / _SURVEY_PX, 1)
     seen = raster.read(1, out_shape=(int(raster.height // step) or 1, int(raster.width // step) or 1))
     found: NDArray[np.generic] = np.unique(seen)
@@ -221,7 +276,7 @@ def _values(raster: DatasetReader) -> NDArray[np.generic]:
 
 
 def _undeclared(path: Path, values: Iterable[float]) -> float:
-    """255 beside 0/1 or 0..100 is the JRC's "no data", often undeclared; beside 0 alone it may as well be water."""
+    """Take 255 beside 0/1 or 0..100 as the JRC's undeclared "no data"; beside 0 alone it may as well be water."""
     if set(values) == {0, JRC_UNKNOWN}:
         raise RadiometryUnknownError(
             f"{path} holds 0 and 255 and declares no nodata: 255 may be water or no data. "
@@ -230,14 +285,65 @@ def _undeclared(path: Path, values: Iterable[float]) -> float:
     return JRC_UNKNOWN
 
 
-def _holds(path: Path, values: NDArray[np.generic]) -> Holds:
-    numbers = sorted(float(value) for value in values)
-    whole = all(number.is_integer() for number in numbers)
-    if set(numbers) <= {0.0, 1.0}:
+def _declared_occurrence(raster: DatasetReader) -> str | None:
+    """Name what declares that a raster is water occurrence in per cent: its description, or a unit of per cent.
+
+    A unit alone is not believed beside a description of something else, such as tree cover in per cent.
+    """
+    unit = str(raster.units[0] or raster.tags(1).get("units") or "").strip()
+    told = (raster.descriptions[0], raster.tags(1).get("long_name"), raster.tags().get("TIFFTAG_IMAGEDESCRIPTION"))
+    description = next((str(text).strip() for text in told if text), "")
+    if "occurrence" in description.casefold():
+        return f"{description[:60]!r}"
+    if unit.casefold() in PERCENT and (not description or "water" in description.casefold()):
+        return f"the unit {unit!r}"
+    return None
+
+
+def _holds(path: Path, numbers: list[float], kind: ReferenceKind | None, declared: str | None) -> ReferenceKind:
+    """Decide what the values of a raster mean: nothing is taken for occurrence because of its range alone.
+
+    Raises:
+        RadiometryUnknownError: Undecided, or not of ``kind``.
+    """
+    is_mask = set(numbers) <= {0.0, 1.0}
+    if kind is None and is_mask and not (declared and 1.0 in numbers):
         return "mask"
-    if whole and numbers[0] >= 0 and MONTHS_A_YEAR < numbers[-1] <= 100:
-        return "occurrence"
-    raise RadiometryUnknownError(
-        f"{path} holds {len(numbers)} values from {numbers[0]:g} to {numbers[-1]:g}: neither a 0/1 mask nor clearly an "
-        "occurrence in per cent (0..100). Save permanent water as 1, the rest as 0."
-    )
+    held = f"{len(numbers)} values from {numbers[0]:g} to {numbers[-1]:g}" if numbers else "no value"
+    if kind is None and declared is None:
+        raise RadiometryUnknownError(
+            f"{path} cannot be used as reference water: expected a mask of 0 and 1, got {held}. If they are water "
+            "occurrence in per cent, add --reference-kind occurrence; otherwise save permanent water as 1, the rest "
+            "as 0."
+        )
+    if kind is None and is_mask:
+        raise RadiometryUnknownError(
+            f"{path} declares {declared}, and its values are 0 and 1 only: a mask, or occurrence up to 1 %. Add "
+            "--reference-kind mask or --reference-kind occurrence."
+        )
+    if kind == "mask" and not is_mask:
+        raise RadiometryUnknownError(
+            f"{path} cannot be used with --reference-kind mask: expected 0 and 1, got {held}. Save permanent water "
+            "as 1, the rest as 0."
+        )
+    if kind == "mask":
+        return "mask"
+    if numbers and (numbers[0] < 0 or numbers[-1] > 100):
+        raise RadiometryUnknownError(
+            f"{path} cannot be used as water occurrence: expected per cent 0..100, got {held}. Save permanent water "
+            "as 1, the rest as 0."
+        )
+    if any(not number.is_integer() for number in numbers) and numbers[-1] <= 1:
+        raise RadiometryUnknownError(
+            f"{path} cannot be used as water occurrence: expected per cent 0..100, got shares up to {numbers[-1]:g}. "
+            "Multiply them by 100."
+        )
+    return "occurrence"
+
+
+def _to_degrees(wkt: str, bounds: tuple[float, float, float, float]) -> BBox:
+    from pyproj import Transformer
+
+    to_degrees = Transformer.from_crs(wkt, "EPSG:4326", always_xy=True)
+    west, south, east, north = to_degrees.transform_bounds(*bounds, densify_pts=21)
+    return west, south, east + 360 if east < west else east, north

@@ -1,4 +1,4 @@
-"""What a person must know before believing a map, from what the mask came to."""
+"""Warn of what a person must know before believing a map, from what the mask came to."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 
 from geoseg.catalog.cards import ModelCard
 from geoseg.core.scene import RejectedScene
-from geoseg.core.text import counted
+from geoseg.core.text import counted, percent
 from geoseg.readers import Failure
 from geoseg.water.areas import ClassAreas
 from geoseg.water.codes import DRY, FLOOD, NOT_OBSERVED, PERMANENT
+from geoseg.water.mask import MaskSummary
 
 MIN_RECALL_PCT = 50
 """Warn where less than this share of the known permanent water was found: the model probably misses the rest too."""
+NO_REFERENCE = "Permanent water is unknown in all of the area: the reference covers none of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +25,17 @@ class MapFindings:
 
     Attributes:
         card: The model's card.
-        areas: Pixels and areas of each code.
+        summary: Pixels and areas of each code, and how far permanent water is known.
+        reference_gap: Sentence about flood where permanent water is unknown; "" without reference water.
         scene_threshold_info: What the model chose for this scene.
-        unknown_reference_px: Class 1 pixels where the reference is unknown.
         failed: Scenes that could not be read somewhere.
         rejected: Scenes that were found and not used.
     """
 
     card: ModelCard
-    areas: ClassAreas
+    summary: MaskSummary
+    reference_gap: str
     scene_threshold_info: Mapping[str, Any]
-    unknown_reference_px: int
     failed: Sequence[Failure]
     rejected: Sequence[RejectedScene]
 
@@ -50,7 +52,8 @@ def observation_warnings(areas: ClassAreas) -> list[str]:
 
 def result_warnings(findings: MapFindings) -> list[str]:
     """Warn of a result that may be wrong, the most important first, then of scenes that are not in it."""
-    info, areas, failed, rejected = findings.scene_threshold_info, findings.areas, findings.failed, findings.rejected
+    info, failed, rejected = findings.scene_threshold_info, findings.failed, findings.rejected
+    areas, unknown_px = findings.summary.areas, findings.summary.unknown_reference_px
     notes = [*_one_class(findings.card, areas)]
     if info.get("threshold_from") == "default":
         level = info["threshold_db"]
@@ -58,9 +61,11 @@ def result_warnings(findings: MapFindings) -> list[str]:
     seen = areas.reference_seen_pct
     if seen is not None and seen < MIN_RECALL_PCT:
         notes.append(f"Only {seen:.0f} % of the known permanent water was found: do not trust what is called dry.")
-    if findings.unknown_reference_px:
-        share = 100 * findings.unknown_reference_px / max(1, areas.pixels[FLOOD])
-        notes.append(f"For {share:.0f} % of the flood the reference water says nothing: some may be permanent.")
+    if findings.reference_gap and not findings.summary.reference_px:
+        notes.append(NO_REFERENCE)
+    elif findings.reference_gap and unknown_px:
+        note = findings.reference_gap.format(share=percent(100 * unknown_px / areas.pixels[FLOOD]).lower())
+        notes.append(note[0].upper() + note[1:])
     unread = sorted({failure.scene_id for failure in failed})
     if unread:
         notes.append(f"{counted(len(unread), 'scene')} failed to be read: {', '.join(unread[:3])}.")

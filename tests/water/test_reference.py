@@ -1,4 +1,4 @@
-"""Reference water from real files: what is water, what is not, and what nobody knows."""
+"""Reference water from real files: what is water, what is not, and what is unknown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from odc.geo.geobox import GeoBox
@@ -47,7 +47,7 @@ def test_a_mask_on_its_own_grid_is_itself(tmp_path):
 def test_occurrence_is_water_from_half_the_time_on_and_255_is_unknown(tmp_path):
     values = np.tile(np.array([0, 49, 50, 100, 255], np.uint8), (20, 6))
     for nodata in (255, None):
-        found = open_reference(raster(tmp_path / f"jrc{nodata}.tif", values, nodata=nodata)).on(GRID)
+        found = open_reference(raster(tmp_path / f"jrc{nodata}.tif", values, nodata=nodata), "occurrence").on(GRID)
         assert (found.water == np.isin(values, (50, 100))).all()
         assert (found.known == (values != 255)).all()
 
@@ -65,7 +65,7 @@ def test_beyond_the_file_is_unknown_not_dry(tmp_path):
 def test_windows_agree_with_the_whole(tmp_path):
     values = np.random.default_rng(1).integers(0, 101, (50, 80)).astype(np.uint8)
     transform = from_origin(8.99, 45.17, 0.0007, 0.0007)
-    reference = open_reference(raster(tmp_path / "jrc.tif", values, crs="EPSG:4326", transform=transform))
+    reference = open_reference(raster(tmp_path / "jrc.tif", values, crs="EPSG:4326", transform=transform), "occurrence")
     grid = output_grid((9.0, 45.14, 9.03, 45.16), 10)
     whole = reference.on(grid)
     rows = [reference.on(grid[y : min(y + 64, grid.shape[0]), :]) for y in range(0, grid.shape[0], 64)]
@@ -79,7 +79,7 @@ def test_geographic_pixels_land_where_they_are(tmp_path):
     values = np.zeros((40, 40), np.uint8)
     values[10:20, 5:15] = 100
     transform = from_origin(9.0, 45.2, 0.001, 0.001)
-    found = open_reference(raster(tmp_path / "jrc.tif", values, crs="EPSG:4326", transform=transform))
+    found = open_reference(raster(tmp_path / "jrc.tif", values, crs="EPSG:4326", transform=transform), "occurrence")
     grid = output_grid((9.0, 45.161, 9.039, 45.199), 10)
     y, x = np.argwhere(found.on(grid).water).T + 0.5
     from pyproj import Transformer
@@ -91,21 +91,95 @@ def test_geographic_pixels_land_where_they_are(tmp_path):
     assert (lat.min(), lat.max()) == pytest.approx((45.18, 45.19), abs=2e-4)
 
 
+WHOLE = {
+    "land cover": (10, 20, 50, 80, 90, 100),
+    "height above drainage": (0, 1, 2, 5, 14, 37),
+    "seasonality": (0, 3, 12),
+    "three classes": (0, 1, 2),
+    "occurrence that does not say so": (0, 25, 50, 99, 100),
+    "negative": (-5, 40),
+    "over 100": (0, 150),
+}
+
+
+@pytest.mark.parametrize("values", WHOLE.values(), ids=WHOLE.keys())
+def test_a_range_alone_is_not_believed(tmp_path, values):
+    """Whatever lies within 0..100 may be classes, metres or months: only a declaration or the option decides."""
+    path = raster(tmp_path / "what.tif", np.resize(np.array(values, np.int16), (20, 30)))
+    with pytest.raises(RadiometryUnknownError, match="--reference-kind occurrence"):
+        open_reference(path)
+    with pytest.raises(RadiometryUnknownError, match="expected 0 and 1"):
+        open_reference(path, "mask")
+    if min(values) < 0 or max(values) > 100:
+        with pytest.raises(RadiometryUnknownError, match=r"0\.\.100"):
+            open_reference(path, "occurrence")
+    else:
+        assert open_reference(path, "occurrence").on(GRID).known.all()
+
+
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=8, unique=True).filter(lambda held: set(held) - {0, 1}))
+@settings(max_examples=25, deadline=None)
+def test_no_set_of_whole_numbers_is_guessed_to_be_occurrence(tmp_path_factory, values):
+    path = raster(tmp_path_factory.mktemp("whole") / "what.tif", np.resize(np.array(values, np.uint8), (20, 30)))
+    with pytest.raises(RadiometryUnknownError):
+        open_reference(path)
+
+
 @pytest.mark.parametrize(
-    ("values", "says"),
+    ("description", "unit", "believed"),
     [
-        ((0, 255), "0 and 255"),
-        ((0, 1, 2), "neither"),
-        ((0, 3, 12), "neither"),
-        ((-5, 40), "neither"),
-        ((0, 150), "neither"),
+        ("Water occurrence 1984-2021", "", True),
+        ("occurrence", "%", True),
+        ("", "percent", True),
+        ("surface water frequency", "%", True),
+        ("tree cover", "%", False),
+        ("probability of class 1", "%", False),
+        ("height above nearest drainage", "m", False),
+        ("", "", False),
     ],
-    ids=["8-bit mask", "our own mask", "seasonality", "negative", "over 100"],
 )
-def test_numbers_that_may_mean_several_things_are_refused(tmp_path, values, says):
-    array = np.resize(np.array(values, np.uint8 if min(values) >= 0 else np.int16), (20, 30))
-    with pytest.raises(RadiometryUnknownError, match=says):
-        open_reference(raster(tmp_path / "what.tif", array))
+def test_occurrence_is_believed_where_the_file_declares_it(tmp_path, description, unit, believed):
+    path = raster(tmp_path / "w.tif", np.resize(np.array([0, 49, 50, 100], np.uint8), (20, 30)))
+    with rasterio.open(path, "r+") as file:
+        file.descriptions, file.units = (description or None,), (unit or None,)
+    if not believed:
+        with pytest.raises(RadiometryUnknownError, match="--reference-kind"):
+            open_reference(path)
+        return
+    found = open_reference(path)
+    assert found.on(GRID).water.mean() == pytest.approx(0.5, abs=0.02)
+    (note,) = found.notes
+    assert "w.tif: read as water occurrence" in note
+    assert "50 % or more" in note
+
+
+def test_a_mask_that_calls_itself_occurrence_is_asked_about(tmp_path):
+    path = raster(tmp_path / "w.tif", np.resize(np.array([0, 1], np.uint8), (20, 30)))
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("water occurrence",)
+    with pytest.raises(RadiometryUnknownError, match=r"--reference-kind mask or --reference-kind occurrence"):
+        open_reference(path)
+    assert open_reference(path, "mask").on(GRID).water.any()
+    assert not open_reference(path, "occurrence").on(GRID).water.any()
+
+
+def test_shares_of_one_are_no_per_cent(tmp_path):
+    path = raster(tmp_path / "w.tif", np.resize(np.array([0, 0.3, 1], np.float32), (20, 30)))
+    with pytest.raises(RadiometryUnknownError, match="Multiply them by 100"):
+        open_reference(path, "occurrence")
+
+
+def test_a_mask_of_0_and_255_is_refused(tmp_path):
+    path = raster(tmp_path / "w.tif", np.resize(np.array([0, 255], np.uint8), (20, 30)))
+    with pytest.raises(RadiometryUnknownError, match="0 and 255"):
+        open_reference(path)
+
+
+def test_polygons_are_of_no_kind(tmp_path):
+    path = tmp_path / "lakes.gpkg"
+    geopandas.GeoDataFrame(geometry=[box(9, 45, 10, 46)], crs=4326).to_file(path)
+    with pytest.raises(BadOptionError, match="applies to rasters"):
+        open_reference(path, "mask")
 
 
 def test_a_value_that_a_thinned_look_missed_is_refused_when_met(tmp_path):

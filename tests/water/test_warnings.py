@@ -8,7 +8,8 @@ from geoseg.catalog.cards import card
 from geoseg.core.scene import RejectedScene
 from geoseg.readers import Failure
 from geoseg.water.areas import ClassAreas
-from geoseg.water.warnings import MapFindings, observation_warnings, result_warnings
+from geoseg.water.mask import MaskSummary
+from geoseg.water.warnings import NO_REFERENCE, MapFindings, observation_warnings, result_warnings
 
 
 def areas(dry=0, flood=0, permanent=0, hidden=0, reference=(0, 0)) -> ClassAreas:
@@ -17,8 +18,9 @@ def areas(dry=0, flood=0, permanent=0, hidden=0, reference=(0, 0)) -> ClassAreas
 
 
 def warned(found: ClassAreas, model: str = "otsu", **more) -> list[str]:
-    facts = {"scene_threshold_info": {}, "unknown_reference_px": 0, "failed": (), "rejected": ()} | more
-    return result_warnings(MapFindings(card(model), found, **facts))
+    facts = {"reference_gap": "", "scene_threshold_info": {}, "failed": (), "rejected": ()} | more
+    summary = MaskSummary(found, facts.pop("reference_px", 0), facts.pop("unknown_reference_px", 0))
+    return result_warnings(MapFindings(card(model), summary, **facts))
 
 
 def test_a_common_map_warns_of_nothing():
@@ -79,6 +81,22 @@ def test_scenes_that_are_not_in_the_map_are_named():
     assert any("S1B_y (no VV)" in note and "1 more" in note for note in notes)
 
 
-def test_flood_over_ground_without_reference():
-    (note,) = warned(areas(80, 20), unknown_reference_px=5)
-    assert "25 %" in note
+GAP = "{share} of the flood lies outside."
+
+
+@pytest.mark.parametrize(
+    ("unknown_px", "said"),
+    [(0, None), (1, "5 %"), (5, "25 %"), (20, "100 %")],
+)
+def test_flood_over_ground_without_reference(unknown_px, said):
+    notes = warned(areas(80, 20), reference_gap=GAP, reference_px=50, unknown_reference_px=unknown_px)
+    assert notes == ([f"{said} of the flood lies outside."] if said else [])
+
+
+def test_a_small_share_is_not_called_nothing():
+    (note,) = warned(areas(80, 900), reference_gap=GAP, reference_px=50, unknown_reference_px=1)
+    assert note == "Less than 1 % of the flood lies outside."
+
+
+def test_a_reference_that_covers_nothing_is_told_once():
+    assert warned(areas(80, 20), reference_gap=GAP, unknown_reference_px=20) == [NO_REFERENCE]
