@@ -90,7 +90,7 @@ def acquire(plan: MapPlan, report: Report) -> MapInputs:
         display=_display(plan, now),
         windows=_windows(plan.grid, card.chip_px, card.overlap_px, now.tile_offset),
         reference=reference,
-        notes=tuple(dict.fromkeys((*notes, *(note for image in images for note in image.notes)))),
+        notes=tuple(dict.fromkeys((*notes, *(note for image in images for note in image.read_notes)))),
     )
 
 

@@ -35,7 +35,7 @@ from geoseg.products.map_data import MapData, MapLayers, ModelUsed, Provenance, 
 from geoseg.products.write import check_out, write_products
 from geoseg.readers import Cube, Failure
 from geoseg.readers.read_spec import BandReadSpec
-from geoseg.resolve import resolve, with_absolute_paths
+from geoseg.resolve import resolution_note, resolve, with_absolute_paths
 from geoseg.result import MapResult
 from geoseg.water.codes import NOT_OBSERVED, Legend
 from geoseg.water.mask import AreaOfInterest, MaskRule, fill_mask
@@ -240,11 +240,9 @@ def classify(inputs: MapInputs, event: InferenceResult, pre_event: InferenceResu
 
 def imagery_notes(inputs: MapInputs) -> tuple[str, ...]:
     """What a person should know about the imagery, and about the grid."""
-    card, gsd_m = inputs.plan.card, inputs.plan.gsd_m
     notes = [*inputs.notes]
-    finest, coarsest = card.gsd_m or (0.0, float("inf"))
-    if not finest <= gsd_m <= coarsest:
-        notes.append(f"{card.name} is meant for {finest:g} to {coarsest:g} m; at {gsd_m:g} m it may be wrong.")
+    if (note := resolution_note(inputs.plan)) is not None:
+        notes.append(note)
     if inputs.is_simulated:
         notes.append("The imagery is simulated: this flood never happened.")
     return tuple(notes)

@@ -24,6 +24,7 @@ from geoseg.errors import BadOptionError, BandMismatchError
 from geoseg.models.create import OWN, ModelRef, resolve_model
 from geoseg.readers import refusal
 from geoseg.readers.composites import check_composite
+from geoseg.readers.pixel_size import coarser_pixel_m
 from geoseg.readers.plan_scene import plan_scene
 from geoseg.sources.search import find_scenes
 from geoseg.sources.search.catalog_location import DEMO, place_of
@@ -95,8 +96,7 @@ def resolve(request: Request, report: Report = silent) -> MapPlan:
     check_composite(request.composite)
     record, asked = sensor(request.sensor), model_of(request)
     _check_model(request, asked.card)
-    limit = None if request.allow_large else LIMIT_MEGAPIXELS
-    grid = output_grid(request.area.bbox, request.resolution_m or record.gsd_m, request.crs, limit_megapixels=limit)
+    grid = _grid(request, request.resolution_m or record.gsd_m)
     report(Progress("search", 0, 1))
     event = _search(request, request.dates.widened(request.window_days))
     pre_event = _search(request, dates_before(request)) if request.before else None
@@ -106,7 +106,10 @@ def resolve(request: Request, report: Report = silent) -> MapPlan:
 
 
 def choose_scenes(plan: MapPlan) -> MapPlan:
-    """Choose the default model for what was found, and reject scenes that it cannot read or compare.
+    """Choose the default model for what was found, reject scenes that it cannot read or compare, and fit the grid.
+
+    The grid takes the pixels of imagery that is three or more times coarser than the sensor's, where no resolution
+    was asked for: finer ones would show nothing more and take many times as long.
 
     Raises:
         BadOptionError: A change model has no earlier scene on a track of the event.
@@ -122,7 +125,30 @@ def choose_scenes(plan: MapPlan) -> MapPlan:
     event, pre_event, tracks = _compare_tracks(request, card, event, pre_event)
     scenes = (*event.scenes, *(pre_event.scenes if pre_event else ()))
     warnings = (*reflectance_warnings(plan.sensor, card, scenes, named=named), *tracks)
-    return replace(plan, model=model, event=event, pre_event=pre_event, warnings=warnings)
+    grid = plan.grid
+    if request.resolution_m is None and (own_m := coarser_pixel_m(scenes, event_bands(card), plan.sensor.gsd_m)):
+        grid = _grid(request, own_m)
+    return replace(plan, model=model, grid=grid, event=event, pre_event=pre_event, warnings=warnings)
+
+
+def resolution_note(plan: MapPlan) -> str | None:
+    """Say in one sentence where grid, imagery and model differ in pixel size; None where they fit."""
+    card, grid_m, default_m = plan.card, plan.gsd_m, plan.sensor.gsd_m
+    finest, coarsest = card.gsd_m or (0.0, float("inf"))
+    meant = f"{card.name} is meant for {finest:g} to {coarsest:g} m"
+    fits = finest <= grid_m <= coarsest
+    if plan.request.resolution_m is None and grid_m != default_m:
+        end = f"finer ones show nothing more (--resolution {default_m:g} makes them)."
+        end = end if fits else f"{meant}, so the map may be wrong."
+        return f"The map's pixels are {grid_m:g} m like those of the imagery, not {default_m:g} m: {end}"
+    scenes = (*plan.event.scenes, *(plan.pre_event.scenes if plan.pre_event else ()))
+    own_m = coarser_pixel_m(scenes, event_bands(card), grid_m)
+    if own_m is None:
+        return None if fits else f"{meant}; at {grid_m:g} m it may be wrong."
+    told = f"The imagery's own pixels are {own_m:g} m, {own_m / grid_m:.2g} times as long as the map's {grid_m:g} m"
+    if finest <= own_m <= coarsest:
+        return f"{told}, which shows nothing more: consider --resolution {own_m:g}."
+    return f"{told}; {meant}, so the map may be wrong."
 
 
 def scenes_for(request: Request) -> Found:
@@ -208,6 +234,11 @@ def _check_sensor(request: Request, card: ModelCard) -> None:
             f"--reference-water and --before apply to models of water; {card.name} maps {card.meaning.title.lower()}. "
             "Leave them out."
         )
+
+
+def _grid(request: Request, resolution_m: float) -> GeoBox:
+    limit = None if request.allow_large else LIMIT_MEGAPIXELS
+    return output_grid(request.area.bbox, resolution_m, request.crs, limit_megapixels=limit)
 
 
 def _search(request: Request, dates: Dates) -> Found:

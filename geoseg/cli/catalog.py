@@ -205,6 +205,8 @@ def _command(added: Added) -> str | None:
 
 
 def _summary(item: dict[str, Any]) -> dict[str, Any]:
+    from geoseg.sources.local.item import level_notes
+
     properties = item["properties"]
     data = [asset for asset in item["assets"].values() if "data" in asset["roles"]]
     return {
@@ -218,7 +220,7 @@ def _summary(item: dict[str, Any]) -> dict[str, Any]:
         "crs": properties.get("proj:code"),
         "resolution": [abs(properties["proj:transform"][place]) for place in (0, 4)],
         "observed_pct": properties.get("geoseg:observed_pct"),
-        "notes": properties.get("geoseg:notes", []),
+        "notes": [*properties.get("geoseg:notes", []), *level_notes(properties)],
     }
 
 

@@ -153,11 +153,15 @@ class Cube:
         return replace(self, composite=name)
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def read_notes(self) -> tuple[str, ...]:
         """What a person should know about how the scenes are read: a cloud mask that is not there, for one."""
-        own = tuple(note for spec in self.specs for note in spec.notes)
+        return tuple(note for spec in self.specs for note in spec.notes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """``read_notes``, and a sentence where the grid is much finer than the imagery."""
         overview = coarser_note(self.scenes, self.bands, self.geobox)
-        return (*own, overview) if overview else own
+        return (*self.read_notes, overview) if overview else self.read_notes
 
     @property
     def shape(self) -> tuple[int, int]:

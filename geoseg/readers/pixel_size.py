@@ -34,15 +34,32 @@ def coarser_note(scenes: Sequence[Scene], bands: Sequence[str], geobox: GeoBox) 
     if geobox.crs is None or not geobox.crs.projected:
         return None
     grid_m = abs(float(geobox.resolution.x))
-    sizes = [own_pixel_m(scene, bands) for scene in scenes]
-    known = [size for size in sizes if size is not None]
-    if not known or len(known) < len(sizes) or min(known) < COARSER * grid_m:
+    finest = coarser_pixel_m(scenes, bands, grid_m)
+    if finest is None:
         return None
-    finest = round(min(known), 1 if min(known) >= 1 else 2)
     return (
         f"The imagery's own pixels are {finest:g} m long, {finest / grid_m:.2g} times as long as the {grid_m:g} m they "
         f"are read at, which shows nothing more: consider --resolution {finest:g}."
     )
+
+
+def coarser_pixel_m(scenes: Sequence[Scene], bands: Sequence[str], grid_m: float) -> float | None:
+    """Compute the pixel size of imagery that is ``COARSER`` times a grid's, or more.
+
+    Args:
+        scenes: What is read.
+        bands: Of them; the finest one counts.
+        grid_m: Pixel size of the grid, metres.
+
+    Returns:
+        Metres, rounded to one decimal (two below a metre); None where the imagery is finer, or a scene does not state
+        its pixel size.
+    """
+    sizes = [own_pixel_m(scene, bands) for scene in scenes]
+    known = [size for size in sizes if size is not None]
+    if not known or len(known) < len(sizes) or min(known) < COARSER * grid_m:
+        return None
+    return round(min(known), 1 if min(known) >= 1 else 2)
 
 
 def own_pixel_m(scene: Scene, bands: Sequence[str]) -> float | None:

@@ -72,7 +72,7 @@ def item_of(product: LocalProduct) -> Item:
     observed = observed_pct(finest, zero_is_fill=sensor_record(product.sensor).unit != "unitless")
     if observed is not None:
         properties[OBSERVED] = observed
-    notes = (*product.notes, *_level_notes(properties), *((NOTHING,) if observed == 0 else ()))
+    notes = (*product.notes, *((NOTHING,) if observed == 0 else ()))
     if notes:
         properties["geoseg:notes"] = list(notes)
     return {
@@ -89,7 +89,11 @@ def item_of(product: LocalProduct) -> Item:
     }
 
 
-def _level_notes(properties: dict[str, Any]) -> tuple[str, ...]:
+def level_notes(properties: dict[str, Any]) -> tuple[str, ...]:
+    """Ask for the level of the reflectance where an item's properties do not state it.
+
+    Not stored with the item: a map warns of it by itself, where its model depends on it.
+    """
     if properties.get("geoseg:reflectance") != "unknown":
         return ()
     return (
