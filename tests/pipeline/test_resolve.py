@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -11,7 +10,6 @@ import rasterio
 from rasterio.transform import from_origin
 
 from geoseg.core.request import Request
-from geoseg.models.create import resolve_model
 from geoseg.resolve import dates_before, resolution_note, resolve
 from tests.support.command import geoseg as run_geoseg
 from tests.support.made_scenes import INSIDE, ORIGIN, UTM
@@ -78,10 +76,10 @@ def test_the_grid_takes_the_pixels_of_imagery_that_is_much_coarser(tmp_path, pix
 
 
 def test_one_note_tells_of_pixels_and_never_recommends_what_the_model_cannot_do(tmp_path):
-    """Else one line recommends 64.5 m and the next one says that the model is meant for 10 to 20 m."""
-    plan = resolve(asked(catalogue_of(tmp_path, 64.5), resolution_m=10.0))
-    assert "consider --resolution 64.5" in resolution_note(plan)
-    network = replace(plan, model=resolve_model("flood-s1"))
-    assert network.card.gsd_m[1] < 64.5
-    assert "consider" not in resolution_note(network)
-    assert "so the map may be wrong" in resolution_note(network)
+    """Else one line recommends 64.5 m and the next one says that the model is meant for 5 to 40 m."""
+    plan = resolve(asked(catalogue_of(tmp_path / "fit", 32), resolution_m=10.0))
+    assert "consider --resolution 32" in resolution_note(plan)
+    plan = resolve(asked(catalogue_of(tmp_path / "unfit", 64.5), resolution_m=10.0))
+    assert plan.card.gsd_m[1] < 64.5
+    assert "consider" not in resolution_note(plan)
+    assert "so the map may be wrong" in resolution_note(plan)
