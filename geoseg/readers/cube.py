@@ -86,10 +86,10 @@ class Cube:
         bands: Names of the bands, in order.
         composite: How scenes are combined: a name of ``COMPOSITES``.
         tile_px: Side of a tile; those at the grid's frame are smaller.
-        phase: Pixels (y, x) by which the first tiles begin before the grid, so that tiles lie on the files' blocks.
-        recipes: How each scene is read.
+        tile_offset: Pixels (y, x) by which the first tiles begin before the grid, to lie on the files' blocks.
+        specs: Read plan of each scene.
         settings: GDAL settings captured where the Cube was made.
-        coarse: A preview: nearest pixels, from overviews.
+        overview: A preview: nearest pixels, from overviews.
     """
 
     scenes: tuple[Scene, ...]

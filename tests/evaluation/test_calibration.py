@@ -93,11 +93,11 @@ def test_nothing_labelled_has_no_error():
     ("truth", "probability", "says"),
     [
         (np.zeros(2, np.int16), np.zeros(3), "one grid"),
-        (np.full(2, 2, np.int16), np.zeros(2), "class 1"),
-        (np.zeros(2, np.int16), np.full(2, 1.2), "outside 0 to 1"),
-        (np.zeros(2, np.int16), np.full(2, np.inf), "outside 0 to 1"),
-        (np.zeros(2, np.int16), np.full(2, 101, np.uint8), "101 per cent"),
-        (np.zeros(2, np.int16), np.full(2, 50, np.int64), "neither"),
+        (np.full(2, 2, np.int16), np.zeros(2), "labels 0 and 1"),
+        (np.zeros(2, np.int16), np.full(2, 1.2), "expected 0 to 1"),
+        (np.zeros(2, np.int16), np.full(2, np.inf), "expected 0 to 1"),
+        (np.zeros(2, np.int16), np.full(2, 101, np.uint8), "got 101"),
+        (np.zeros(2, np.int16), np.full(2, 50, np.int64), "got int64"),
     ],
 )
 def test_what_is_refused(truth, probability, says):
