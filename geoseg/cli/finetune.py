@@ -98,6 +98,14 @@ def finetune(
         str | None,
         typer.Option(help="Pixel unit of a plain folder: reflectance, dB, unitless.", rich_help_panel=DATA),
     ] = None,
+    codes: Annotated[
+        str | None,
+        typer.Option(
+            help="Classes of the mask values of a plain folder, e.g. 0:0,255:1 (-1: unlabelled).",
+            metavar="VALUE:CLASS,...",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     validation: Annotated[
         str | None,
         typer.Option(
@@ -216,6 +224,7 @@ def finetune(
         "sensor": sensor,
         "unit": unit,
         "bands": bands,
+        "codes": codes,
         "date": date,
         "class_field": class_field,
         "layer": layer,
@@ -248,6 +257,10 @@ def _with_flags(
 
     read = tuple(told["bands"].split(",")) if told["bands"] else None
     plain = {"root": told["root"], "sensor": told["sensor"], "unit": told["unit"]}
+    if codes := told["codes"]:
+        from geoseg.datasets.label_codes import parse_codes
+
+        plain["codes"] = parse_codes(codes)
     if not labels and (told["sensor"] or told["unit"]):
         plain["bands"] = read
     sources = [source_of(data=each, **plain) for each in data]

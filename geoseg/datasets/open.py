@@ -1,12 +1,13 @@
-"""From what a person types to a labelled set."""
+"""Open a labelled set by name, folder or record."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 import yaml
@@ -35,7 +36,7 @@ SPLITS = "train|valid|val|test"
 
 
 class DatasetFile(DatasetRecord):
-    """A record in a file of a person's own.
+    """A record in a file of the user's own.
 
     Attributes:
         root: Folder of the data, relative to the file.
@@ -45,7 +46,7 @@ class DatasetFile(DatasetRecord):
 
 
 class KnownDataset(Record):
-    """A file that says where a known data set lies.
+    """A file that gives the folder of a known data set.
 
     Attributes:
         record: Its name.
@@ -56,75 +57,91 @@ class KnownDataset(Record):
     root: str = "."
 
 
-@dataclass(frozen=True)
-class _Plain:
-    """What a person said of a folder that nothing else describes."""
+class PlainFolderOptions(TypedDict, total=False):
+    """Description of a plain folder of images and masks, which has no record.
+
+    Attributes:
+        sensor: Sensor of the images.
+        bands: Each band of the images, in order; "" for one that is not used.
+        unit: Unit of the pixels, once scaled.
+        meaning: Target class of class 1, or its name. Default: water.
+        scale: Physical value = number x scale. None: 1, or 1/255 for unitless images of 8 bit.
+        codes: Number in the masks -> 0 (background), 1 (the target class), None (unlabelled); -1 is unlabelled
+            unless named. None: the numbers are the classes.
+    """
 
     sensor: str | None
-    bands: tuple[str, ...] | None
+    bands: Sequence[str] | None
     unit: Unit | None
-    meaning: TargetClass
+    meaning: TargetClass | str
     scale: float | None
+    codes: Mapping[int, int | None] | None
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """The same description with its defaults."""
+
+    sensor: str | None = None
+    bands: Sequence[str] | None = None
+    unit: Unit | None = None
+    meaning: TargetClass | str = WATER
+    scale: float | None = None
+    codes: Mapping[int, int | None] | None = None
 
     @property
-    def told(self) -> list[str]:
-        return [key for key in ("sensor", "bands", "unit") if getattr(self, key) is not None]
+    def given(self) -> list[str]:
+        return [each.name for each in fields(self) if getattr(self, each.name) not in (None, WATER)]
 
     @property
-    def untold(self) -> list[str]:
+    def missing(self) -> list[str]:
         return [key for key in ("sensor", "bands", "unit") if getattr(self, key) is None]
 
-    def check_untold(self, why: str) -> None:
-        if self.told:
-            raise BadOptionError(f"{why}, which has its own {' and '.join(self.told)}. Leave that out.")
+    def refuse(self, why: str) -> None:
+        if self.given:
+            raise BadOptionError(f"{why}, which states its own {' and '.join(self.given)}. Leave that out.")
 
 
 def open_data(
     data: str | Path,
     *,
     root: Path | None = None,
-    sensor: str | None = None,
-    bands: Sequence[str] | None = None,
-    unit: Unit | None = None,
-    meaning: TargetClass | str = WATER,
-    scale: float | None = None,
+    **plain: Unpack[PlainFolderOptions],
 ) -> LabelledSet:
-    """A labelled set, its pixels unread.
+    """Open a labelled set; no pixel is read.
 
     Args:
         data: A data set's name; a folder that holds a known data set, a ``dataset.yaml``, or images and masks; or a
             YAML file that describes one.
-        root: Where a data set given by its name lies. None: ``$GEOSEG_DATA/NAME``.
-        sensor: Of a plain folder of images and masks, which nothing else describes. Likewise:
-        bands: Each band of the images, in order; "" for one that is not used.
-        unit: Of the pixels, once scaled.
-        meaning: Target class of value 1 in the masks (0 is the background, -1 unlabelled), or its name.
-        scale: Physical value = number x scale. None: 1, or 1/255 for unitless images of 8 bit.
+        root: Folder of a data set given by its name. None: ``$GEOSEG_DATA/NAME``.
+        plain: Description of a plain folder of images and masks; see :class:`PlainFolderOptions`.
 
     Returns:
-        The set; its ``name`` and ``sources`` say what ``data`` was taken for.
+        The set; its ``name`` and ``sources`` state what ``data`` was recognised as.
 
     Raises:
         UnknownNameError: No such data set, no such sensor.
         BadOptionError: Its folder is not known, or what describes a plain folder is missing.
-        BadLabelsError: Names that do not pair, a label that does not fit its image, or nothing to be found.
-        BadRecordError: A description that does not hold.
+        BadLabelsError: Names that do not pair, a label that does not fit its image, or no files.
+        BadRecordError: A record that is malformed, or does not fit the files.
         SceneUnreadableError: A file whose header cannot be read.
     """
-    plain = _Plain(sensor, tuple(bands) if bands is not None else None, unit, target_class(meaning), scale)
+    described = _Plain(**plain)
     path = Path(data)
     if str(data) in datasets():
-        plain.check_untold(f"{data} is a known data set")
+        described.refuse(f"{data} is a known data set")
         return open_files(str(data), dataset(str(data)), _root(str(data), root))
     if root is not None:
-        raise BadOptionError(f"root says where a known data set lies, and {data} is none. Give the folder itself.")
+        raise BadOptionError(
+            f"--root: expected with the name of a known data set, got {data}. Give its folder as --data instead."
+        )
     if path.is_dir():
-        return _folder(path, plain)
+        return _folder(path, described)
     if path.is_file():
-        plain.check_untold(f"{path} describes a data set")
+        described.refuse(f"{path} describes a data set")
         return _file(path)
     if path.suffix or len(path.parts) > 1:
-        raise BadOptionError(f"There is no folder or file {path}. Check its name.")
+        raise BadOptionError(f"Data {path}: there is no such folder or file. Check its name.")
     raise UnknownNameError.among("data set or folder", str(data), datasets())
 
 
@@ -145,7 +162,9 @@ def _file(path: Path) -> LabelledSet:
     try:
         content = safe_yaml(record_text(path))
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise BadRecordError(f"{path} is not YAML, so it describes no data set. See docs/datasets.md.") from None
+        raise BadRecordError(
+            f"{path}: expected a YAML record of a data set, got a file that is not YAML. See docs/datasets.md."
+        ) from None
     if isinstance(content, dict) and "record" in content:
         known = load_record(path, KnownDataset)
         return open_files(known.record, dataset(known.record), _beside(path, known.root))
@@ -163,13 +182,14 @@ def _beside(path: Path, root: str) -> Path:
 
 def _folder(root: Path, plain: _Plain) -> LabelledSet:
     if (root / OWN_RECORD).is_file():
-        plain.check_untold(f"{root} holds a {OWN_RECORD}")
+        plain.refuse(f"{root} holds a {OWN_RECORD}")
         return _file(root / OWN_RECORD)
     files = files_below(root)
-    known = [] if plain.told else _recognised(files)
+    known = [] if plain.given else _recognised(files)
     if len(known) > 1:
         raise BadOptionError(
-            f"{root} may be {' or '.join(known)}. Set {FOLDER_VARIABLE} and give the name, or write a file with "
+            f"{root} is ambiguous: its files match {' and '.join(known)}. Set {FOLDER_VARIABLE} and give the name, or "
+            "write a file with "
             f"`record: {known[0]}` and `root: {root}` and give that."
         )
     if known:
@@ -177,8 +197,8 @@ def _folder(root: Path, plain: _Plain) -> LabelledSet:
     images, masks = _plain_rules(root)
     if not any(re.fullmatch(rule.path, each) for each in files for rule in (*images, *masks)):
         raise BadLabelsError(
-            f"{root} is laid out like no known data set ({', '.join(datasets())}), and holds neither {OWN_RECORD} nor "
-            "folders images and masks. See docs/datasets.md."
+            f"{root}: expected the layout of a known data set ({', '.join(datasets())}), a {OWN_RECORD}, or folders "
+            "images and masks. See docs/datasets.md."
         )
     return open_files(root.absolute().name, _plain_record(root, files, images, masks, plain), root, files)
 
@@ -188,7 +208,7 @@ def _recognised(files: Sequence[str]) -> list[str]:
 
 
 def _plain_rules(root: Path) -> tuple[tuple[PathRule, ...], tuple[PathRule, ...]]:
-    """Images and masks in folders of their own, with or without folders of splits above or below, and of regions."""
+    """Match images and masks in folders of their own, with or without folders of splits, and of regions."""
     region = root.absolute().name
     rest = rf"(?:(?P<region>[^/]+)/)?(?P<id>[^/]+)\.{SUFFIX}"
 
@@ -204,26 +224,40 @@ def _plain_record(
 ) -> DatasetRecord:
     if plain.sensor is None or plain.bands is None or plain.unit is None:
         raise BadOptionError(
-            f"{root} is a plain folder of images and masks, so somebody must say its {', '.join(plain.untold)}: "
-            f"give --{' and --'.join(plain.untold)}, or write a {OWN_RECORD} into it."
+            f"{root} is a plain folder of images and masks, and its {', '.join(plain.missing)} is missing: "
+            f"give --{' and --'.join(plain.missing)}, or write a {OWN_RECORD} into it."
         )
     sensor_record(plain.sensor)
-    named = [band for band in plain.bands if band]
+    meaning, bands = target_class(plain.meaning), tuple(plain.bands)
+    named = [band for band in bands if band]
     if len(set(named)) < len(named):
-        raise BadOptionError(f"--bands {','.join(plain.bands)} names a band twice. Name each band of the files once.")
+        raise BadOptionError(
+            f"--bands {','.join(bands)}: expected each band once, got one twice. Name each band of the files once."
+        )
     first = next((each for each in files if any(re.fullmatch(rule.path, each) for rule in images)), None)
     dtype = read_header(below(root, first)).dtypes[0] if first else "float32"
     return DatasetRecord(
         title=f"{root.absolute().name}, a folder of images and masks",
         sensor=plain.sensor,
         unit=plain.unit,
-        classes=plain.meaning.classes,
-        meaning=plain.meaning,
+        classes=meaning.classes,
+        meaning=meaning,
         licence="not stated",
-        images=(ImagePart(paths=images, bands=plain.bands, scale=_scale(dtype, plain.unit, plain.scale, root)),),
-        label=RasterLabel(kind="raster", paths=masks, codes={-1: None, 0: 0, 1: 1}),
+        images=(ImagePart(paths=images, bands=bands, scale=_scale(dtype, plain.unit, plain.scale, root)),),
+        label=RasterLabel(kind="raster", paths=masks, codes=_codes(plain.codes)),
         splits={"valid": "val"},
     )
+
+
+def _codes(given: Mapping[int, int | None] | None) -> dict[int, int | None]:
+    codes = {0: 0, 1: 1} if given is None else dict(given)
+    for number, index in codes.items():
+        if index not in (None, 0, 1):
+            raise BadOptionError(
+                f"--codes {number}:{index}: expected class 0 (background), 1 (the class to find) or -1 (unlabelled), "
+                f"got {index}."
+            )
+    return {-1: None, **codes}
 
 
 def _scale(dtype: str, unit: Unit, scale: float | None, root: Path) -> float:
@@ -233,7 +267,7 @@ def _scale(dtype: str, unit: Unit, scale: float | None, root: Path) -> float:
         return 1 / 255
     if np.issubdtype(np.dtype(dtype), np.integer):
         raise BadOptionError(
-            f"{root} holds images of {dtype}, which are no {unit} as they are. Write a {OWN_RECORD} into it that says "
-            "their scale (0.0001 for reflectance times 10000)."
+            f"{root} holds images of {dtype}: expected {unit}, or a scale that converts them. Write a {OWN_RECORD} "
+            "into it with their scale (0.0001 for reflectance times 10000)."
         )
     return 1.0

@@ -1,4 +1,4 @@
-"""Labelled imagery of simulated floods: as many worlds as wanted, seen as the sensors would see them."""
+"""Make labelled imagery of simulated floods, for any number of worlds and each sensor."""
 
 from __future__ import annotations
 
@@ -74,18 +74,32 @@ class World:
         return "before" if scene.time.date() == self.facts.before_day else "flood"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedChips:
+    """Chips to make.
+
+    Attributes:
+        names: Simulated regions; None: all five.
+        seeds: Worlds of each region.
+        chip_px: Side of a chip; chips lie side by side, and a rim narrower than a chip is left out.
+        bands: Bands; None: all that the simulated scenes have.
+        moments: ``before``, ``flood``, or both.
+    """
+
+    names: Sequence[str] | None = None
+    seeds: Sequence[int] = (0,)
+    chip_px: int = 256
+    bands: Sequence[str] | None = None
+    moments: Sequence[Moment] = ("before", "flood")
+
+
+ALL_CHIPS = SimulatedChips()
+
+
 def simulated_set(
-    sensor: str,
-    names: Sequence[str] | None = None,
-    *,
-    seeds: Sequence[int] = (0,),
-    chip_px: int = 256,
-    bands: Sequence[str] | None = None,
-    moments: Sequence[Moment] = ("before", "flood"),
-    folder: Path | None = None,
-    report: Report = silent,
+    sensor: str, wanted: SimulatedChips = ALL_CHIPS, *, folder: Path | None = None, report: Report = silent
 ) -> LabelledSet:
-    """Chips of simulated floods with what only a simulation knows.
+    """Make chips of simulated floods with exact labels.
 
     Imagery is read as a map would read it: in the sensor's unit, clouds and what lies outside the swath NaN. The label
     is the truth, also under clouds (where the image is NaN), trees and between walls: water is flood, river, ponds
@@ -95,11 +109,7 @@ def simulated_set(
 
     Args:
         sensor: ``s1``, ``s2``, ``planetscope`` or ``aerial``.
-        names: Simulated regions; None: all five.
-        seeds: Worlds of each region.
-        chip_px: Side of a chip; chips lie side by side, and a rim narrower than a chip is left out.
-        bands: Bands; None: all that the simulated scenes have.
-        moments: ``before``, ``flood``, or both.
+        wanted: Regions, worlds, chips, bands and moments.
         folder: Where worlds are kept; None: ``simulated`` in the user's cache.
         report: Called with each world.
 
@@ -113,9 +123,10 @@ def simulated_set(
     """
     if sensor not in get_args(SimulatedSensor):
         raise UnknownNameError.among("simulated sensor", sensor, get_args(SimulatedSensor))
+    seeds, moments = wanted.seeds, wanted.moments
     if not seeds or min(seeds) < 0 or len(set(seeds)) != len(seeds):
-        raise BadOptionError(f"Seeds are different whole numbers from 0, not {list(seeds)}.")
-    chosen = list(names) if names is not None else sorted(regions())
+        raise BadOptionError(f"seeds: expected different whole numbers, 0 or more, got {list(seeds)}.")
+    chosen = list(wanted.names) if wanted.names is not None else sorted(regions())
     worlds: list[World] = []
     for name in chosen:
         for seed in seeds:
@@ -123,10 +134,17 @@ def simulated_set(
             worlds.append(make(name, seed, folder))
     looks = [(world, scene) for world in worlds for scene in world.scenes(sensor) if world.moment(scene) in moments]
     if not looks:
-        raise BadOptionError(f"No simulated {sensor} imagery is of {' or '.join(moments) or 'no moment'}.")
+        raise BadOptionError(
+            f"moments of simulated {sensor}: there is no imagery of {' or '.join(moments) or 'an empty list'}. "
+            "Choose before, flood or both; aerial imagery is of the flood only."
+        )
     target = BUILDING if sensor == "aerial" else WATER
-    used = tuple(bands) if bands else common_bands([scene for _, scene in looks], tuple(sensor_record(sensor).bands))
-    pairs = [pair for world, scene in looks for pair in _chips(world, scene, used, chip_px)]
+    used = (
+        tuple(wanted.bands)
+        if wanted.bands
+        else common_bands([scene for _, scene in looks], tuple(sensor_record(sensor).bands))
+    )
+    pairs = [pair for world, scene in looks for pair in _chips(world, scene, used, wanted.chip_px)]
     return LabelledSet(
         name=f"simulated-{sensor}",
         pairs=tuple(pairs),
@@ -145,7 +163,7 @@ def simulated_set(
 
 
 def make(name: str, seed: int = 0, folder: Path | None = None) -> World:
-    """A world on disk, made unless this version of it is there already.
+    """Make a world on disk, unless this version of it is there.
 
     Args:
         name: Of the region.
@@ -178,7 +196,7 @@ def make(name: str, seed: int = 0, folder: Path | None = None) -> World:
 
 
 def varied(facts: Region, seed: int) -> Region:
-    """Another place of the same kind: other ground, and water, wind, clouds, sun and radar within plausible bounds."""
+    """Vary the facts of a region: other ground, and water, wind, clouds, sun and radar within plausible bounds."""
     if seed == 0:
         return facts
     rng = np.random.default_rng([facts.seed, seed])
@@ -206,7 +224,7 @@ FOOTPRINTS = VectorRole("building footprints", "Footprints are polygons.", BadLa
 
 
 def _write_buildings(folder: Path) -> None:
-    """What the aerial image shows of the outlines: 1 where a pixel's middle lies in one. uint8."""
+    """Rasterize building outlines on the grid of the aerial image: uint8, 1 where a pixel's middle lies in one."""
     import rasterio
     from rasterio.features import rasterize
 
@@ -230,7 +248,7 @@ def _write_buildings(folder: Path) -> None:
 
 
 def cube_of(scene: Scene, bands: Sequence[str]) -> Cube:
-    """A scene on its own finest grid."""
+    """Read a scene on its own finest grid."""
     from affine import Affine
     from odc.geo.geobox import GeoBox
 
@@ -240,7 +258,7 @@ def cube_of(scene: Scene, bands: Sequence[str]) -> Cube:
 
 
 def truth_of(scene: Scene, moment: Moment, geobox: GeoBox) -> da.Array:
-    """The label of a window of a scene's own grid: int16 (y, x), 1 water or building, 0 neither."""
+    """Read the label of a window of a scene's own grid: int16 (y, x), 1 water or building, 0 neither."""
     assets = scene.item["assets"]
     if scene.sensor == "aerial":
         path, least = Path(assets["data"]["href"]).with_name(BUILDINGS), 1
@@ -266,15 +284,13 @@ def _truth(path: Path, bounds: tuple[float, float, float, float], least: int) ->
 
 
 def _chips(world: World, scene: Scene, bands: Sequence[str], chip_px: int) -> list[Pair]:
-    cube, moment = cube_of(scene, bands), world.moment(scene)
+    cube = cube_of(scene, bands)
     rows, columns = (starts(int(size), chip_px) for size in cube.geobox.shape)
-    return [_chip(world, scene, cube, moment, (row, column), chip_px) for row in rows for column in columns]
+    return [_chip(world, scene, cube, (row, column), chip_px) for row in rows for column in columns]
 
 
-def _chip(  # noqa: PLR0917
-    world: World, scene: Scene, cube: Cube, moment: Moment, corner: tuple[int, int], chip_px: int
-) -> Pair:
-    row, column = corner
+def _chip(world: World, scene: Scene, cube: Cube, corner: tuple[int, int], chip_px: int) -> Pair:
+    moment, (row, column) = world.moment(scene), corner
     geobox = cube.geobox[row : row + chip_px, column : column + chip_px]
     return Pair(
         id=f"sim-{world.name}-{world.seed}-{scene.sensor}-{moment}-{row}-{column}",
@@ -290,12 +306,14 @@ def _chip(  # noqa: PLR0917
 
 
 def starts(size: int, chip_px: int) -> list[int]:
-    """First pixels of as many chips as fit side by side, in the middle: there the river is.
+    """List the first pixels of as many chips as fit side by side, centred, where the river is.
 
     Raises:
         BadOptionError: Not one fits.
     """
     count = size // chip_px if chip_px > 0 else 0
     if count == 0:
-        raise BadOptionError(f"Chips of {chip_px} pixels do not fit into a simulated scene of {size}. Choose smaller.")
+        raise BadOptionError(
+            f"chip_px: expected 1 to {size}, the side of a simulated scene, got {chip_px}. Choose smaller chips."
+        )
     return [(size - count * chip_px) // 2 + chip_px * number for number in range(count)]

@@ -52,15 +52,26 @@ class Chip:
     place: Georeference
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandInSize:
+    """Amount of data to simulate.
+
+    Attributes:
+        seeds: Worlds of each simulated region; ``floodplanet`` repeats its events with other worlds.
+        chip_px: Side of a chip. The real ones have 1024 (FloodPlanet) and 1500 (Massachusetts, often cut to 256).
+        chips: Chips of a site, or of a tile, at most: those that hold most of both classes.
+    """
+
+    seeds: Sequence[int] = (0,)
+    chip_px: int = 128
+    chips: int = 4
+
+
+SMALL = StandInSize()
+
+
 def write_stand_in(
-    name: str,
-    folder: Path,
-    *,
-    seeds: Sequence[int] = (0,),
-    chip_px: int = 128,
-    chips: int = 4,
-    worlds: Path | None = None,
-    report: Report = silent,
+    name: str, folder: Path, size: StandInSize = SMALL, *, worlds: Path | None = None, report: Report = silent
 ) -> Path:
     """Write simulated chips as the files of a data set.
 
@@ -72,9 +83,7 @@ def write_stand_in(
     Args:
         name: ``floodplanet``, ``floodplanet-reflectance`` or ``massachusetts``.
         folder: Gets the files; one that is there is replaced.
-        seeds: Worlds of each simulated region; ``floodplanet`` repeats its events with other worlds.
-        chip_px: Side of a chip. The real ones have 1024 (FloodPlanet) and 1500 (Massachusetts, often cut to 256).
-        chips: Chips of a site, or of a tile, at most: those that hold most of both classes.
+        size: Worlds and chips.
         worlds: Where simulated worlds are kept; None: the user's cache.
         report: Called with each world.
 
@@ -93,12 +102,12 @@ def write_stand_in(
     if name not in writers:
         raise UnknownNameError.among("stand-in", name, writers)
     made: list[World] = []
-    wanted = [(region, seed) for seed in seeds for region in sorted(regions())]
+    wanted = [(region, seed) for seed in size.seeds for region in sorted(regions())]
     for region, seed in wanted:
         report(Progress("simulate", len(made), len(wanted), unit="worlds", note=f"{region} {seed}"))
         made.append(make(region, seed, worlds))
     with atomic_folder(folder) as part:
-        for record in writers[name](part, made, chip_px, chips):
+        for record in writers[name](part, made, size.chip_px, size.chips):
             _describe(part, record, "dataset.yaml" if record == name else f"{record}.yaml")
     return folder
 

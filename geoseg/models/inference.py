@@ -36,7 +36,7 @@ PROBE_PX = 64
 
 
 def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
-    """Probability of class 1 per pixel: of ``flood`` or ``water``, as the card's ``meaning`` says.
+    """Compute the probability of class 1 per pixel: of ``flood`` or ``water``, as the card's ``meaning`` says.
 
     Args:
         model: Any.
@@ -44,7 +44,7 @@ def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
 
     Returns:
         float32 (batch, y, x), 0..1: the sigmoid of one class, or the softmax of several without class 0. NaN exactly
-        where any band of ``chips`` is NaN.
+        where any band of ``chips`` is NaN or infinite, or beyond float32 once a network normalised it.
 
     Raises:
         BandMismatchError: Other bands than the card's.
@@ -56,19 +56,19 @@ def water_probability(model: SegmentationModel, chips: Chips) -> Tensor:
         logits = model.logits(chips)
         probability = logits[:, 0].sigmoid_() if logits.shape[1] == 1 else 1.0 - logits.softmax(dim=1)[:, 0]
         for band in chips.pixels.unbind(1):
-            probability.masked_fill_(band.isnan(), torch.nan)
+            probability.masked_fill_(~band.isfinite(), torch.nan)
     return probability
 
 
 def array_probability(model: ArrayModel, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What :func:`water_probability` gives, of a model that computes with numpy.
+    """Compute what :func:`water_probability` does, with a model that computes with numpy.
 
     Args:
         model: Such a model.
         pixels: float32 (batch, band, y, x) in the bands of its card, NaN where not observed.
 
     Returns:
-        float32 (batch, y, x), 0..1, NaN exactly where any band of ``pixels`` is NaN.
+        float32 (batch, y, x), 0..1, NaN exactly where any band of ``pixels`` is NaN or infinite.
 
     Raises:
         BandMismatchError: Another number of bands.
@@ -86,7 +86,7 @@ def array_probability(model: ArrayModel, pixels: NDArray[np.float32]) -> NDArray
             strip += 1
             np.reciprocal(strip, out=strip)
             for band in chip[:, top : top + rows]:
-                np.copyto(strip, np.float32(np.nan), where=np.isnan(band))
+                np.copyto(strip, np.float32(np.nan), where=~np.isfinite(band))
     return probability
 
 

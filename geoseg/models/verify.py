@@ -72,7 +72,7 @@ def _verify_encoder(name: str) -> Verified:
 
     from geoseg.models.checkpoints.fetch import weights_of
     from geoseg.models.checkpoints.loading import load_encoder
-    from geoseg.models.foundation.build import build_encoder
+    from geoseg.models.foundation.build import EncoderInput, build_encoder
 
     path = weights_of(name)
     family, _ = encoder_facts(name)
@@ -80,7 +80,7 @@ def _verify_encoder(name: str) -> Verified:
     bands = family.bands or tuple(known.bands)
     with torch.device("meta"):
         encoder = build_encoder(name, bands=len(bands))
-    loaded = load_encoder(encoder, name, path, sensor=sensor, bands=bands)
+    loaded = load_encoder(encoder, name, path, EncoderInput(sensor, bands))
     return Verified(
         name=name,
         path=path,

@@ -20,8 +20,7 @@ from geoseg.models.normalize import affine_of, normalize
 from geoseg.training.augment import augment_batch
 from geoseg.training.crops import Chip
 from geoseg.training.groups import eval_frozen_modules, parameter_groups
-from geoseg.training.losses.build import build_loss
-from geoseg.training.losses.deep import deep_supervision
+from geoseg.training.losses.build import build_loss, deep_supervision
 from geoseg.training.recipe import Augmentation, Recipe
 from geoseg.training.soft_labels import edge_confidence, soft_labels
 

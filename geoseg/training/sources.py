@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from geoseg.catalog.records import Record
 from geoseg.catalog.sensors import Unit
-from geoseg.datasets.open import open_data
+from geoseg.datasets.open import PlainFolderOptions, open_data
 from geoseg.datasets.pair import LabelledSet, Pair
 from geoseg.errors import BadOptionError, NotTrainableError
 
@@ -32,6 +32,7 @@ class TrainingSource(Record):
         class_field: Attribute of the polygons that holds the class.
         sensor: Of a folder without a record, or of the scenes.
         unit: Of a folder without a record.
+        codes: Of a folder without a record: number in its masks -> class; null: unlabelled.
         bands: Bands to read, in order; of a folder without a record, each band of its files. None: all.
         regions: Only these; empty: all.
         without_regions: Not these.
@@ -52,6 +53,7 @@ class TrainingSource(Record):
     class_field: str = "class"
     sensor: str | None = None
     unit: Unit | None = None
+    codes: dict[int, int | None] | None = None
     bands: tuple[str, ...] | None = None
     regions: tuple[str, ...] = ()
     without_regions: tuple[str, ...] = ()
@@ -147,12 +149,13 @@ def _origin(source: TrainingSource, bands: Sequence[str] | None) -> LabelledSet:
         return labelled_scenes(drawn, ScenePixels(source.scenes, str(source.sensor), read, source.resolution_m))
     name = str(source.data)
     if name.startswith(SIMULATED):
-        from geoseg.datasets.simulated import simulated_set
+        from geoseg.datasets.simulated import SimulatedChips, simulated_set
 
-        return simulated_set(name.removeprefix(SIMULATED), bands=bands, seeds=source.seeds)
+        return simulated_set(name.removeprefix(SIMULATED), SimulatedChips(bands=bands, seeds=source.seeds))
     if source.sensor is None and source.unit is None:
-        return open_data(name, root=source.root)
-    return open_data(name, root=source.root, sensor=source.sensor, bands=source.bands or bands, unit=source.unit)
+        return open_data(name, root=source.root, codes=source.codes)
+    plain = PlainFolderOptions(sensor=source.sensor, bands=source.bands or bands, unit=source.unit, codes=source.codes)
+    return open_data(name, root=source.root, **plain)
 
 
 def _named(pair: Pair, name: str) -> Pair:

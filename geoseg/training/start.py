@@ -18,6 +18,7 @@ from geoseg.models.bundle import build_from
 from geoseg.models.checkpoints.fetch import cached_weights
 from geoseg.models.checkpoints.loading import load_encoder
 from geoseg.models.create import ModelRef, load_model, resolve_model
+from geoseg.models.foundation.build import EncoderInput
 from geoseg.models.foundation.card import encoder_card
 from geoseg.models.input_checks import check_unit
 from geoseg.models.network import NetworkModel
@@ -92,16 +93,13 @@ def _on_encoder(recipe: Recipe, data: LabelledSet, encoder: str, name: str) -> t
             f"The published weights of {encoder} are not here. Run `geoseg models fetch {encoder}`, "
             "or add --from-scratch to start it with random ones."
         )
-    radar = recipe.radar or fresh
+    given = EncoderInput(data.sensor, data.bands, radar=recipe.radar or fresh)
     gsd = gsd_of(data)
     card = encoder_card(
         encoder,
-        sensor=data.sensor,
-        bands=data.bands,
+        given,
         classes=_outputs(data),
-        decoder=recipe.options.get("decoder"),
         statistics=measured(data, family.sensors[data.sensor].scale if data.sensor in family.sensors else 1.0),
-        radar=radar,
         options={**({"gsd_m": gsd} if gsd else {}), **recipe.options},
     )
     if card.unit != data.unit:
@@ -109,8 +107,7 @@ def _on_encoder(recipe: Recipe, data: LabelledSet, encoder: str, name: str) -> t
     card = _told(card, recipe, data, name)
     module = _built(card)
     if weights is not None:
-        sensor, bands = data.sensor, data.bands
-        loaded = load_encoder(module.encoder, encoder, weights, sensor=sensor, bands=bands, radar=radar)  # type: ignore[arg-type]
+        loaded = load_encoder(module.encoder, encoder, weights, given)  # type: ignore[arg-type]
         card = card.model_copy(update={"limits": (*card.limits, *loaded.notes)})
     return module, card
 

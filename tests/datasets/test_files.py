@@ -22,7 +22,7 @@ from rasterio.warp import transform_bounds
 
 from geoseg.catalog.datasets import datasets
 from geoseg.datasets.image_file import unseen
-from geoseg.datasets.label_codes import classes_of
+from geoseg.datasets.label_codes import classes_of, parse_codes
 from geoseg.datasets.open import open_data
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.datasets.sample import to_torchgeo
@@ -120,8 +120,36 @@ def test_splits_and_regions_are_folders(tmp_path):
 @pytest.mark.parametrize("missing", ["sensor", "bands", "unit"])
 def test_what_nobody_said_is_named(folder, missing):
     told = {key: value for key, value in PLAIN.items() if key != missing}
-    with pytest.raises(BadOptionError, match=f"must say its {missing}: give --{missing}, "):
+    with pytest.raises(BadOptionError, match=f"its {missing} is missing: give --{missing}, "):
         open_data(folder, **told)
+
+
+def test_masks_of_0_and_255_by_their_codes(folder):
+    for name in "ab":
+        stored = mask() * 255
+        stored[0, :3] = 7
+        write(folder / "masks" / f"{name}.tif", stored, **UTM)
+    with pytest.raises(BadLabelsError, match=r"got 7, 255\. Give their classes with --codes"):
+        open_data(folder, **PLAIN).pairs[0].read()
+    label = open_data(folder, **PLAIN, codes=parse_codes("0:0, 255:1,7:-1")).pairs[0].read()[1]
+    expected = mask().astype("int16")
+    expected[0, :3] = -1
+    np.testing.assert_array_equal(label, expected)
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        ("0:0,255", "got '255'"),
+        ("0:0,255:water", "got '255:water'"),
+        ("0:0,0:1", "got 0 twice"),
+        ("0:0,255:2", "got 2"),
+        ("", "got ''"),
+    ],
+)
+def test_codes_that_name_no_class(folder, codes, words):
+    with pytest.raises(BadOptionError, match=f"--codes .*expected .*{words}"):
+        open_data(folder, **PLAIN, codes=parse_codes(codes))
 
 
 def test_other_things_that_cannot_be_told(folder, tmp_path):
@@ -129,7 +157,7 @@ def test_other_things_that_cannot_be_told(folder, tmp_path):
         open_data(folder, **PLAIN | {"sensor": "s3"})
     with pytest.raises(BadRecordError, match=r"has 2 bands, and 3 are named \(red, nir, blue\)"):
         open_data(folder, **PLAIN | {"bands": ["red", "nir", "blue"]})
-    with pytest.raises(BadOptionError, match="There is no folder or file"):
+    with pytest.raises(BadOptionError, match="there is no such folder or file"):
         open_data(tmp_path / "nothing")
     with pytest.raises(UnknownNameError, match="Did you mean ombria"):
         open_data("ombra")
@@ -151,7 +179,7 @@ def test_pictures_without_a_place(tmp_path):
 
 def test_whole_numbers_are_no_reflectance(tmp_path):
     numbers = RNG.integers(0, 10000, (2, 8, 8), "int16")
-    with pytest.raises(BadOptionError, match="int16, which are no reflectance"):
+    with pytest.raises(BadOptionError, match="int16: expected reflectance"):
         one(tmp_path, numbers, mask(8))
     np.testing.assert_allclose(only(one(tmp_path, numbers, mask(8), scale=1e-4)).read()[0], numbers / 1e4, rtol=1e-6)
 
@@ -176,7 +204,7 @@ def test_two_files_of_one_name(folder):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(BadLabelsError, match="laid out like no known data set"):
+    with pytest.raises(BadLabelsError, match="expected the layout of a known data set"):
         open_data(tmp_path)
 
 
@@ -385,7 +413,7 @@ def test_a_file_that_says_where_a_known_set_lies(data, tmp_path, monkeypatch):
 
 
 def test_a_folder_of_several_known_sets(data):
-    with pytest.raises(BadOptionError, match="may be massachusetts or sen1floods11 or spacenet7"):
+    with pytest.raises(BadOptionError, match="its files match massachusetts and sen1floods11 and spacenet7"):
         open_data(data)
 
 
@@ -397,7 +425,7 @@ def test_a_value_without_a_meaning_is_named(tmp_path):
     label[3, 4], label[5, 5] = 2, 255
     labelled = one(tmp_path, image(), label)
     for read in (only(labelled).read, lambda: survey(labelled)):
-        with pytest.raises(BadLabelsError, match=r"masks/a.tif holds the label 2, 255, and only -1, 0, 1 have"):
+        with pytest.raises(BadLabelsError, match=r"masks/a.tif: expected the values -1, 0, 1, got 2, 255"):
             read()
 
 

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 
 from geoseg.datasets import simulated
-from geoseg.datasets.simulated import make, simulated_set, starts, varied
+from geoseg.datasets.simulated import SimulatedChips, make, simulated_set, starts, varied
 from geoseg.errors import BadOptionError, UnknownNameError
 from geoseg.simulate import Region, region, regions
 from geoseg.simulate.scenes import AERIAL_PX, PLANETSCOPE_PX
@@ -43,7 +43,7 @@ def worlds(small: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_water_looks_like_water(worlds, sensor, bands, metres, side_px):
-    data = simulated_set(sensor, ["paddy"], chip_px=144, bands=bands, folder=worlds)
+    data = simulated_set(sensor, SimulatedChips(names=["paddy"], chip_px=144, bands=bands), folder=worlds)
     assert data.simulated and data.classes == ("dry", "water") and data.regions == ("sim-paddy",)
     assert len(data.pairs) == 2 * (side_px // 144) ** 2 == len({pair.id for pair in data.pairs})
     assert {pair.gsd_m for pair in data.pairs} == {metres} and len({pair.time for pair in data.pairs}) == 2
@@ -66,7 +66,7 @@ def test_water_looks_like_water(worlds, sensor, bands, metres, side_px):
 
 
 def test_buildings_are_where_the_outlines_are(worlds):
-    data = simulated_set("aerial", ["paddy"], chip_px=255, folder=worlds)
+    data = simulated_set("aerial", SimulatedChips(names=["paddy"], chip_px=255), folder=worlds)
     assert (data.meaning.name, data.classes, data.unit) == ("building", ("other", "building"), "unitless")
     assert len(data.pairs) == (AERIAL_PX // 255) ** 2 and data.bands == ("red", "green", "blue")
     images, masks = (np.stack(each) for each in zip(*(pair.read() for pair in data.pairs), strict=True))
@@ -76,7 +76,7 @@ def test_buildings_are_where_the_outlines_are(worlds):
 
 
 def test_the_label_lies_where_the_truth_lies(worlds):
-    data = simulated_set("s1", ["paddy"], chip_px=100, folder=worlds, moments=("flood",))
+    data = simulated_set("s1", SimulatedChips(names=["paddy"], chip_px=100, moments=("flood",)), folder=worlds)
     with rasterio.open(make("paddy", 0, worlds).folder / "truth_10m.tif") as file:
         truth, transform = file.read(1), file.transform
     assert [pair.id.split("-")[-3] for pair in data.pairs] == ["flood"] * 9
@@ -108,7 +108,7 @@ def test_seeds_make_other_places_of_the_same_kind(name):
 
 def test_chips_lie_side_by_side():
     assert starts(702, 256) == [95, 351] and starts(256, 256) == [0] and starts(1023, 256) == [127, 383, 639]
-    with pytest.raises(BadOptionError, match="Chips of 300 pixels do not fit"):
+    with pytest.raises(BadOptionError, match="chip_px: expected 1 to .*got 300"):
         starts(299, 300)
 
 
@@ -116,8 +116,8 @@ def test_what_is_not_simulated(worlds):
     with pytest.raises(UnknownNameError, match="no simulated sensor named 's3'"):
         simulated_set("s3")
     with pytest.raises(UnknownNameError, match="no simulated region named 'desert'"):
-        simulated_set("s1", ["desert"], folder=worlds)
-    with pytest.raises(BadOptionError, match="Seeds are different whole numbers"):
-        simulated_set("s1", ["paddy"], seeds=(1, 1), folder=worlds)
-    with pytest.raises(BadOptionError, match="No simulated aerial imagery is of before"):
-        simulated_set("aerial", ["paddy"], moments=("before",), folder=worlds)
+        simulated_set("s1", SimulatedChips(names=["desert"]), folder=worlds)
+    with pytest.raises(BadOptionError, match="seeds: expected different whole numbers"):
+        simulated_set("s1", SimulatedChips(names=["paddy"], seeds=(1, 1)), folder=worlds)
+    with pytest.raises(BadOptionError, match="moments of simulated aerial: there is no imagery of before"):
+        simulated_set("aerial", SimulatedChips(names=["paddy"], moments=("before",)), folder=worlds)

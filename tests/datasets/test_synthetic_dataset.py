@@ -11,7 +11,7 @@ from geoseg.datasets import simulated
 from geoseg.datasets import synthetic_dataset as stand_in
 from geoseg.datasets.open import open_data
 from geoseg.datasets.pair import UNLABELLED
-from geoseg.datasets.synthetic_dataset import EVENTS, write_stand_in
+from geoseg.datasets.synthetic_dataset import EVENTS, StandInSize, write_stand_in
 from geoseg.errors import UnknownNameError
 from geoseg.simulate import Region, region
 
@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(simulated, "region", small_region)
         patch.setattr(stand_in, "regions", lambda: {"paddy": None})
         for name in ("floodplanet", "floodplanet-reflectance", "massachusetts"):
-            write_stand_in(name, folder / name, chip_px=96, chips=3, worlds=folder / "worlds")
+            write_stand_in(name, folder / name, StandInSize(chip_px=96, chips=3), worlds=folder / "worlds")
     return folder
 
 

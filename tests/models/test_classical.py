@@ -18,7 +18,7 @@ from geoseg.models.classical.bimodal import BINS, CENTRES, Mixture, histogram, o
 from geoseg.models.classical.otsu import TileVotes
 from geoseg.models.classical.speckle import multilook
 from geoseg.models.create import load_model
-from geoseg.models.inference import Predictor, water_probability
+from geoseg.models.inference import Predictor, array_probability, water_probability
 from geoseg.models.protocol import Chips, SceneAdaptive, SegmentationModel
 
 CLASSICAL = sorted(name for name, each in cards().items() if each.family == "classical")
@@ -74,10 +74,32 @@ def test_not_observed_stays_not_observed_and_nothing_else_does(name, seed, share
     chips = reasonable(name, seed=seed % 1000)
     holes = torch.rand(chips.pixels.shape, generator=torch.Generator().manual_seed(seed)) < share
     chips.pixels[holes] = torch.nan
-    probability = water_probability(load_model(name), chips)
+    model = load_model(name)
+    probability = water_probability(model, chips)
     assert torch.equal(probability.isnan(), holes.any(dim=1))
     seen = probability[~probability.isnan()]
     assert ((seen >= 0) & (seen <= 1)).all()
+    kinds = torch.tensor([torch.nan, torch.inf, -torch.inf])
+    infinite = chips.pixels.clone()
+    infinite[holes] = kinds[torch.arange(int(holes.sum())) % 3]
+    spoilt = Chips(infinite, chips.bands)
+    assert torch.equal(water_probability(model, spoilt).nan_to_num(-1), probability.nan_to_num(-1))
+    assert torch.equal(model.logits(spoilt)[:, 0].isnan(), holes.any(dim=1))
+    by_array = array_probability(model, infinite.numpy())
+    assert np.array_equal(np.isnan(by_array), holes.any(dim=1).numpy())
+
+
+def test_an_infinite_pixel_neither_moves_the_threshold_nor_its_neighbours():
+    rng = np.random.default_rng(0)
+    scene = np.where(np.arange(256) < 128, -20.0, -8.0) + rng.normal(0, 1, (256, 256))
+    scene = scene.astype(np.float32)[None]
+    scene[0, ::40, ::40] = np.nan
+    infinite = scene.copy()
+    infinite[0, ::40, ::80] = np.inf
+    infinite[0, ::80, 40::80] = -np.inf
+    model = load_model("otsu")
+    assert model.scene_statistics(scene) == model.scene_statistics(infinite)
+    assert np.array_equal(multilook(scene, 5), multilook(infinite, 5), equal_nan=True)
 
 
 @pytest.mark.parametrize("name", CLASSICAL)

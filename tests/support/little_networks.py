@@ -7,7 +7,7 @@ from torch import nn
 
 from geoseg.models.foundation.clay import Clay, ClaySize
 from geoseg.models.foundation.decoders.build import build_decoder
-from geoseg.models.foundation.decoders.network import SegmentationNetwork
+from geoseg.models.foundation.decoders.network import NetworkOptions, SegmentationNetwork
 from geoseg.models.foundation.dofa import DofaSize, DofaV2
 from geoseg.models.foundation.prithvi import Prithvi, PrithviSize
 from tests.support import oracles
@@ -32,7 +32,7 @@ def small(encoder, decoder, classes=3, **options):
     torch.manual_seed(5)
     made = ENCODERS[encoder]()
     head = build_decoder(decoder, made, bands=4, classes=classes, **SMALL[decoder])
-    return SegmentationNetwork(made, head, wavelengths_um=WAVES, gsd_m=10, **options)
+    return SegmentationNetwork(made, head, NetworkOptions(wavelengths_um=WAVES, gsd_m=10, **options))
 
 
 def stirred(module: nn.Module) -> nn.Module:

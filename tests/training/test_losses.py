@@ -13,8 +13,7 @@ from scipy.special import log_softmax
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadOptionError, InputRangeError, UnknownNameError
 from geoseg.models import create_model
-from geoseg.training.losses.build import LOSSES, SOFT, build_loss
-from geoseg.training.losses.deep import deep_supervision
+from geoseg.training.losses.build import LOSSES, SOFT, LossOptions, build_loss, deep_supervision
 
 NAMES = [*LOSSES, "bce+dice", "ce+lovasz"]
 SEVERAL = [name for name in NAMES if "bce" not in name]
@@ -123,7 +122,7 @@ def test_values_are_the_formulas(name, classes):
 def test_each_image_by_itself(name, classes):
     logits, target, weight = batch(classes, images=3)
     target[1] = UNLABELLED  # an image that says nothing is no image
-    loss = build_loss(name, classes=classes, per_image=True)
+    loss = build_loss(name, classes=classes, options=LossOptions(per_image=True))
     expected = Reference(logits, target, weight)(name, per_image=True)
     assert loss(logits, target, weight).item() == pytest.approx(expected, rel=1e-10)
     assert expected != pytest.approx(Reference(logits, target, weight)(name))
@@ -179,7 +178,7 @@ def test_soft_labels_are_best_met_exactly(name):
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - SOFT))
 def test_losses_that_need_hard_labels_say_so(name):
-    with pytest.raises(InputRangeError, match=f"{name} takes no soft labels"):
+    with pytest.raises(InputRangeError, match=f"{name}: expected class indices, got probabilities"):
         build_loss(name, classes=1)(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
 
 
@@ -203,7 +202,7 @@ def test_lovasz_is_smps_on_several_classes():
 def test_focal_of_gamma_zero_is_cross_entropy():
     for classes in (1, 3):
         logits, target, weight = batch(classes)
-        pair = [build_loss("focal", classes=classes, gamma=0), build_loss("ce", classes=classes)]
+        pair = [build_loss("focal", classes=classes, options=LossOptions(gamma=0)), build_loss("ce", classes=classes)]
         focal, ce = (loss(logits, target, weight).item() for loss in pair)
         assert focal == pytest.approx(ce, rel=1e-12)
 
@@ -233,7 +232,8 @@ def test_never_nan(label, classes, size, scale, dtype):
     }[label]
     for name, per_image in itertools.product(NAMES if classes == 1 else SEVERAL, [False, True]):
         logits = raw.to(dtype).requires_grad_()
-        value = build_loss(name, classes=classes, per_image=per_image, gamma=0.5 if per_image else 2)(logits, target)
+        options = LossOptions(per_image=per_image, gamma=0.5 if per_image else 2)
+        value = build_loss(name, classes=classes, options=options)(logits, target)
         value.backward()
         assert value.dtype == torch.float32
         assert torch.isfinite(value) and value >= -1e-6
@@ -293,8 +293,8 @@ def test_a_better_answer_loses_less(name):
         ("ce", {"classes": 3, "class_weights": [1, 2]}, BadOptionError),
         ("ce", {"classes": 1, "class_weights": [1, -2]}, BadOptionError),
         ("ce", {"classes": 1, "class_weights": [1, float("nan")]}, BadOptionError),
-        ("focal", {"classes": 1, "gamma": -1}, BadOptionError),
-        ("dice", {"classes": 1, "smooth": 0}, BadOptionError),
+        ("focal", {"classes": 1, "options": LossOptions(gamma=-1)}, BadOptionError),
+        ("dice", {"classes": 1, "options": LossOptions(smooth=0)}, BadOptionError),
     ],
 )
 def test_what_cannot_be_built(name, options, error):

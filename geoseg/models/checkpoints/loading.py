@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from geoseg.errors import CheckpointMismatchError
 from geoseg.models.checkpoints.bands import BandKernel, adapted
 from geoseg.models.checkpoints.layouts import best_prefix, left_out, unknown_names
 from geoseg.models.checkpoints.reading import read_weights
-from geoseg.models.foundation.build import family_of, known_bands
+from geoseg.models.foundation.build import EncoderInput, band_inputs, family_of
 from geoseg.models.foundation.protocol import PatchEncoder
 from geoseg.models.tensors import dtype_mismatches, find_invalid_tensor
 
@@ -63,18 +62,14 @@ class LoadReport:
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
-def load_encoder(
-    encoder: PatchEncoder, name: str, path: Path, *, sensor: str, bands: Sequence[str], radar: bool = False
-) -> LoadReport:
+def load_encoder(encoder: PatchEncoder, name: str, path: Path, given: EncoderInput) -> LoadReport:
     """Load an official checkpoint, or one in an official layout.
 
     Args:
-        encoder: As built for ``name`` and ``bands``; may be on the meta device.
+        encoder: As built for ``name`` and the number of bands; may be on the meta device.
         name: As in ``data_catalog/encoders``.
         path: The file.
-        sensor: Whose bands the encoder reads.
-        bands: In order.
-        radar: Radar is given to an optical encoder, on purpose.
+        given: Sensor and bands that the encoder reads.
 
     Raises:
         WeightsMissingError: No such file.
@@ -90,7 +85,7 @@ def load_encoder(
     chosen = {key: weights[prefix + key] for key in wanted}
     _check_numbers(path, chosen, wanted)
     if family.bands:
-        notes += _fit_bands(chosen, name, sensor, bands, radar=radar)
+        notes += _fit_bands(chosen, name, given)
     if fault := encoder.positions_fault(weights.get(prefix + POSITIONS)):
         raise CheckpointMismatchError(f"The positions in {path.name} {fault}.")
     _check_shapes(name, path, chosen, wanted)
@@ -141,15 +136,15 @@ def _matched_names(
     return prefix
 
 
-def _fit_bands(chosen: dict[str, Tensor], name: str, sensor: str, bands: Sequence[str], *, radar: bool) -> list[str]:
+def _fit_bands(chosen: dict[str, Tensor], name: str, given: EncoderInput) -> list[str]:
     family, _ = encoder_facts(name)
     wavelengths = family.sensors["s2"].bands
     known = [BandKernel(band, wavelengths[band].wavelength_um) for band in family.bands or ()]
     kernel = chosen[PATCH_KERNEL]
     if kernel.shape[1] != len(known):
         return []  # fine-tuned on other bands: the shape check decides
-    inputs = known_bands(name, sensor, bands, radar=radar)
-    wanted = [BandKernel(band, one.wavelength_um) for band, one in zip(bands, inputs, strict=True)]
+    inputs = band_inputs(name, given)
+    wanted = [BandKernel(band, one.wavelength_um) for band, one in zip(given.bands, inputs, strict=True)]
     chosen[PATCH_KERNEL], notes = adapted(kernel, known, wanted)
     return notes
 

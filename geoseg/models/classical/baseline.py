@@ -1,4 +1,4 @@
-"""What every baseline is: a computation in numpy, which a caller who holds tensors may ask as well."""
+"""Define the base class of baselines: a computation in numpy, callable with tensors too."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ class Baseline(ABC):
 
     @abstractmethod
     def array_logits(self, pixels: Floats) -> Floats:
-        """See :class:`geoseg.models.protocol.ArrayModel`; ``pixels`` are in the card's bands and unit."""
+        """Compute logits; see :class:`geoseg.models.protocol.ArrayModel`. Any value where a pixel is not valid."""
 
     def logits(self, chips: Chips) -> Tensor:
-        """See :class:`geoseg.models.protocol.SegmentationModel`."""
-        import torch  # whoever has tensors has paid for it; a map by a threshold need not
+        """See :class:`geoseg.models.protocol.SegmentationModel`; NaN where any band is NaN or infinite."""
+        import torch  # here, and not above: a map with a baseline loads no torch
 
         check_bands(chips.bands, self.card)
         pixels = np.asarray(chips.pixels.detach().cpu())
         check_pixels(pixels, self.card)
-        return torch.from_numpy(self.array_logits(pixels)).unsqueeze(1)
+        logits = self.array_logits(pixels)
+        logits[~np.isfinite(pixels).all(axis=1)] = np.nan
+        return torch.from_numpy(logits).unsqueeze(1)

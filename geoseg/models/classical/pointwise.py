@@ -1,4 +1,4 @@
-"""What the pixel-by-pixel baselines share: a score, a threshold, and a logistic between them."""
+"""Threshold a score per pixel: the base class of the spectral indices and of SAR change."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from geoseg.catalog.cards import ModelCard
 from geoseg.models.classical.baseline import Baseline, Floats
 
 DARKEST = 1e-4
-"""Reflectance below this counts as this, one digital number. Atmospheric correction leaves small negatives over dark
-water, and a ratio of differences would turn its sign over there."""
+"""Lowest reflectance in a ratio, one digital number; lower values are raised to it.
+
+Atmospheric correction leaves small negatives over dark water, where they would change the sign of a normalised
+difference.
+"""
 
 STRIP_PX = 2**16
-"""Pixels that are computed at a time: what a formula makes on its way stays in the processor's cache."""
+"""Pixels computed at a time, so that intermediate arrays stay in the processor's cache."""
 
 
 class Pointwise(Baseline):
     """A score per pixel; water where it exceeds a threshold.
 
-    The logit is ``steepness * (score - threshold)``: it grows with certainty, and is no calibrated probability.
+    The logit is ``steepness * (score - threshold)``: it grows with certainty, and is not a calibrated probability.
 
     Args:
         card: Names the bands in the order that ``score`` takes them.
@@ -36,24 +39,25 @@ class Pointwise(Baseline):
 
     @abstractmethod
     def score(self, bands: Mapping[str, Floats]) -> Floats:
-        """The score, a new float32 array, of bands (y, x) by name; NaN where one it reads is NaN."""
+        """Compute the score, a new float32 array, from bands (y, x) by name; any value where one is not finite."""
 
     def array_logits(self, pixels: Floats) -> Floats:
         """See :class:`geoseg.models.protocol.ArrayModel`."""
         count, _, height, width = pixels.shape
         logits = np.empty((count, height, width), np.float32)
         rows = max(1, STRIP_PX // width)
-        for chip, answer in zip(pixels, logits, strict=True):
-            for top in range(0, height, rows):
-                strip = slice(top, top + rows)
-                score = self.score(dict(zip(self.card.bands, chip[:, strip], strict=True)))
-                score -= self.threshold
-                np.multiply(score, self.steepness, out=answer[strip])
+        with np.errstate(invalid="ignore", over="ignore"):  # of pixels that are not valid
+            for chip, answer in zip(pixels, logits, strict=True):
+                for top in range(0, height, rows):
+                    strip = slice(top, top + rows)
+                    score = self.score(dict(zip(self.card.bands, chip[:, strip], strict=True)))
+                    score -= self.threshold
+                    np.multiply(score, self.steepness, out=answer[strip])
         return logits
 
 
 def normalised_difference(plus: Floats, minus: Floats) -> Floats:
-    """(plus - minus) / (plus + minus) of reflectances, -1..1, as a new array; both dark gives 0."""
+    """Compute (plus - minus) / (plus + minus) of reflectances, -1..1, as a new array; 0 where both are dark."""
     plus, minus = np.maximum(plus, DARKEST), np.maximum(minus, DARKEST)
     total = plus + minus
     plus -= minus

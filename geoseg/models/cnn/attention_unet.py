@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.cnn.blocks import conv_norm_relu, double_conv
-from geoseg.models.cnn.size import cropped, padded
+from geoseg.models.cnn.blocks import conv_norm_relu, cropped, double_conv, padded
 from geoseg.models.foundation.decoders.blocks import BatchOfOneNorm
 
 DEPTH = 4

@@ -5,9 +5,7 @@ from __future__ import annotations
 import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
-from geoseg.models.cnn.blocks import allow_batch_of_one
-from geoseg.models.cnn.encoder import encoder_name
-from geoseg.models.cnn.size import cropped, padded
+from geoseg.models.cnn.blocks import allow_batch_of_one, cropped, encoder_name, padded
 
 STRIDE = 16
 

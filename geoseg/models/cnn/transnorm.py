@@ -18,8 +18,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geoseg.models.cnn.blocks import conv_norm_relu, double_conv
-from geoseg.models.cnn.size import cropped, padded
+from geoseg.models.cnn.blocks import conv_norm_relu, cropped, double_conv, padded
 
 WIDTH, HEADS, LAYERS = 768, 12, 12
 STRIDE = 16

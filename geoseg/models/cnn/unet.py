@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.cnn.blocks import Up, double_conv, doubling
-from geoseg.models.cnn.size import cropped, padded
+from geoseg.models.cnn.blocks import Up, cropped, double_conv, doubling, padded
 
 DEPTH = 4
 

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.errors import BadOptionError
-from geoseg.models.cnn.blocks import allow_batch_of_one
-from geoseg.models.cnn.encoder import encoder_name, features
-from geoseg.models.cnn.size import cropped, padded
+from geoseg.models.cnn.blocks import allow_batch_of_one, cropped, encoder_name, features, padded
 
 LEVELS = 4
 """U-Nets in the nest. Level 1 sees two halvings of the image, level 4 all five."""

@@ -1,4 +1,4 @@
-"""How a batch was acquired, in physical units and checked, before any encoder makes numbers of it."""
+"""Check the acquisition metadata of a batch: wavelengths, ground sampling, times and coordinates."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypedDict, Unpack
 
 from geoseg.errors import BandMismatchError, InputRangeError
 
@@ -26,9 +27,25 @@ FIRST_YEAR, LAST_YEAR = 1972, 2100
 COARSEST_M = 10_000.0
 
 
+class AcquisitionFacts(TypedDict, total=False):
+    """Acquisition metadata as a caller gives them; None, or left out: unknown.
+
+    Attributes:
+        wavelengths_um: Centre of each band in micrometres, for encoders that are conditioned on it.
+        gsd_m: Ground sampling, metres.
+        time: Acquisition: one for all, one per item, or one row of frames per item.
+        latlon: Latitude and longitude in degrees: one pair for all, or one per item.
+    """
+
+    wavelengths_um: Sequence[float] | None
+    gsd_m: float | None
+    time: Times | None
+    latlon: LatLon | None
+
+
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """What is known about a batch.
+    """Acquisition metadata of a batch, checked; None: unknown.
 
     Attributes:
         wavelengths_um: Centre of each band, micrometres.
@@ -49,44 +66,48 @@ class Acquisition:
         bands: int,
         batch: int,
         frames: int = 1,
-        wavelengths_um: Sequence[float] | None = None,
-        gsd_m: float | None = None,
-        time: Times | None = None,
-        latlon: LatLon | None = None,
+        **facts: Unpack[AcquisitionFacts],
     ) -> Acquisition:
-        """Check what a caller says against the shape of its chips.
+        """Check acquisition metadata against the shape of the chips.
 
         Raises:
             BandMismatchError: Not one wavelength per band.
-            InputRangeError: A value that cannot be, or not one per item and frame.
+            InputRangeError: A value out of range, or not one per item and frame.
         """
+        wavelengths_um, gsd_m = facts.get("wavelengths_um"), facts.get("gsd_m")
+        time, latlon = facts.get("time"), facts.get("latlon")
         return cls(
             None if wavelengths_um is None else _wavelengths(wavelengths_um, bands),
             None if gsd_m is None else _gsd(gsd_m),
             None if time is None else _times(time, batch, frames),
-            None if latlon is None else _places(latlon, batch),
+            None if latlon is None else _coordinates(latlon, batch),
         )
 
 
 def _wavelengths(given: Sequence[float], bands: int) -> tuple[float, ...]:
     values = tuple(float(value) for value in given)
     if len(values) != bands:
-        raise BandMismatchError(f"{len(values)} wavelengths were given for {bands} bands. Give one per band, in order.")
+        raise BandMismatchError(
+            f"Wavelengths: expected {bands}, one per band, got {len(values)}. Give one per band, in order."
+        )
     for value in values:
         if value > LONGEST_UM:
             raise InputRangeError(
-                f"A wavelength of {value:g} micrometres is no light: it looks like nanometres. Divide by 1000."
+                f"Wavelength {value:g}: expected micrometres, at most {LONGEST_UM:g}; it looks like nanometres. "
+                "Divide by 1000."
             )
         if not value >= SHORTEST_UM:
             raise InputRangeError(
-                f"A wavelength of {value:g} micrometres is none that a sensor sees. Give micrometres."
+                f"Wavelength {value:g}: expected micrometres, at least {SHORTEST_UM:g}. Give the centre of the band."
             )
     return values
 
 
 def _gsd(value: float) -> float:
     if not 0 < value <= COARSEST_M:
-        raise InputRangeError(f"A ground sampling of {value:g} m cannot be. Give the size of a pixel in metres.")
+        raise InputRangeError(
+            f"gsd_m {value:g}: expected metres above 0, at most {COARSEST_M:g}. Give the size of a pixel in metres."
+        )
     return float(value)
 
 
@@ -99,29 +120,31 @@ def _times(given: Times, batch: int, frames: int) -> tuple[tuple[datetime, ...],
     if len(rows) != batch or any(len(row) != frames for row in rows):
         shape = f"{len(rows)} x {len(rows[0]) if rows else 0}"
         raise InputRangeError(
-            f"Acquisition times for {shape} items and frames were given, the chips hold {batch} x {frames}."
+            f"Acquisition times: expected {batch} items x {frames} frames, as the chips, got {shape}. Give one per "
+            "frame."
         )
     return tuple(tuple(_utc(moment) for moment in row) for row in rows)
 
 
 def _utc(moment: datetime) -> datetime:
     if not isinstance(moment, datetime):
-        raise InputRangeError(f"An acquisition time must be a datetime, not {moment!r}.")
+        raise InputRangeError(f"Acquisition time: expected a datetime, got {moment!r}.")
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise InputRangeError(
-            f"An acquisition in the year {moment.year} cannot be: images are from {FIRST_YEAR} to {LAST_YEAR}."
-        )
+        raise InputRangeError(f"Acquisition time: expected a year from {FIRST_YEAR} to {LAST_YEAR}, got {moment.year}.")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _places(given: LatLon, batch: int) -> tuple[tuple[float, float], ...]:
+def _coordinates(given: LatLon, batch: int) -> tuple[tuple[float, float], ...]:
     first = given[0] if len(given) else None
     pairs: Sequence[Sequence[float]] = [given] * batch if isinstance(first, int | float) else given  # type: ignore[list-item,assignment]
     if len(pairs) != batch or any(len(pair) != 2 for pair in pairs):
-        raise InputRangeError(f"{len(pairs)} places were given for {batch} chips. Give (latitude, longitude) of each.")
+        raise InputRangeError(
+            f"latlon: expected {batch} pairs, one per chip, got {len(pairs)}. Give (latitude, longitude) of each."
+        )
     for latitude, longitude in pairs:
         if not (math.isfinite(latitude) and abs(latitude) <= 90 and math.isfinite(longitude) and abs(longitude) <= 180):
             raise InputRangeError(
-                f"Latitude {latitude:g}, longitude {longitude:g} is no place on Earth. Give degrees, latitude first."
+                f"latlon: expected latitude -90..90 and longitude -180..180, got {latitude:g}, {longitude:g}. "
+                "Give degrees, latitude first."
             )
     return tuple((float(latitude), float(longitude)) for latitude, longitude in pairs)

@@ -1,8 +1,8 @@
-"""From a name and bands to an encoder, by what the catalogue says of it."""
+"""Build a foundation encoder by name, from its record in the catalogue."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 
 from geoseg.catalog.cards import BEFORE
@@ -19,7 +19,22 @@ FAMILIES = {
     "dofa-v2": "geoseg.models.foundation.dofa:FAMILY_V2",
     "prithvi": "geoseg.models.foundation.prithvi:FAMILY",
 }
-"""Family of encoders -> where it is, imported only when asked for."""
+"""Family of encoders -> its module and attribute, imported on first use."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInput:
+    """Imagery that an encoder reads.
+
+    Attributes:
+        sensor: Sensor of the bands.
+        bands: Bands in order; ``before.`` marks the same band of imagery before the flood.
+        radar: Allow radar for an encoder that was pretrained on optical imagery only.
+    """
+
+    sensor: str
+    bands: tuple[str, ...]
+    radar: bool = False
 
 
 def build_encoder(
@@ -30,18 +45,18 @@ def build_encoder(
     norm_epsilon: float | None = None,
     depth: int | None = None,
 ) -> PatchEncoder:
-    """An encoder with fresh weights.
+    """Build an encoder with fresh weights.
 
     Args:
         name: As in ``data_catalog/encoders``.
         bands: Number of bands.
-        positions: Off the pretraining's grid; None: as the catalogue says.
+        positions: Policy for other sizes than the pretraining's; None: as the catalogue says.
         norm_epsilon: LayerNorm's epsilon, where it is an option; None: as the catalogue says.
         depth: Fewer blocks than it has, for trials.
 
     Raises:
         UnknownNameError: No such encoder.
-        BadOptionError: An option that this encoder has not.
+        BadOptionError: An option that this encoder does not have.
     """
     record, variant = encoder_facts(name)
     spec = EncoderSpec(
@@ -70,34 +85,39 @@ def family_of(builder: str) -> Family:
     return family
 
 
-def known_bands(name: str, sensor: str, bands: Sequence[str], *, radar: bool = False) -> tuple[BandInput, ...]:
-    """What the encoder is to know about each band.
+def band_inputs(name: str, given: EncoderInput) -> tuple[BandInput, ...]:
+    """Look up wavelength and statistics of each band.
 
     Args:
         name: The encoder.
-        sensor: Whose bands they are.
-        bands: In order; ``before.`` marks the same band of imagery before the flood.
-        radar: Give radar to an encoder that never saw any, on purpose.
+        given: Sensor and bands.
 
     Returns:
-        One per band. The wavelength is None only for radar that is given on purpose.
+        One per band. The wavelength is None only for radar that is allowed.
 
     Raises:
-        BandMismatchError: A band that the sensor has not, or radar for an encoder that never saw any.
+        BandMismatchError: A band that the sensor does not have, or radar that is not allowed.
     """
     family, _ = encoder_facts(name)
-    plain = [band.removeprefix(BEFORE) for band in bands]
-    return tuple(_known(name, family, sensor, band, radar=radar) for band in plain)
+    return tuple(_band_input(name, family, given, band.removeprefix(BEFORE)) for band in given.bands)
 
 
-def _known(name: str, family: EncoderFamily, sensor: str, band: str, *, radar: bool) -> BandInput:
+def _band_input(name: str, family: EncoderFamily, given: EncoderInput, band: str) -> BandInput:
+    sensor = given.sensor
     of_sensor = sensor_record(sensor).bands
     if band not in of_sensor:
-        raise BandMismatchError(f"{sensor} has no band {band!r}. It has: {', '.join(of_sensor)}.")
-    told = family.sensors[sensor].bands.get(band) if sensor in family.sensors else None
-    told = told or BandInput()
-    wavelength_um = told.wavelength_um or of_sensor[band].wavelength_um
-    if wavelength_um is None and not (radar and family.bands):
-        cure = "Add the option radar to give it the mean of its kernels." if family.bands else "Choose another encoder."
-        raise BandMismatchError(f"{name} never saw {sensor}'s {band}, which is radar and has no wavelength. {cure}")
-    return told.model_copy(update={"wavelength_um": wavelength_um})
+        raise BandMismatchError(f"Band {band!r} of {sensor}: expected one of {', '.join(of_sensor)}.")
+    known = family.sensors[sensor].bands.get(band) if sensor in family.sensors else None
+    known = known or BandInput()
+    wavelength_um = known.wavelength_um or of_sensor[band].wavelength_um
+    if wavelength_um is None and not (given.radar and family.bands):
+        fix = (
+            "Set radar: true in the recipe: each band gets the mean of the kernels."
+            if family.bands
+            else "Choose another encoder."
+        )
+        raise BandMismatchError(
+            f"Band {band} of {sensor} is radar, which has no wavelength; {name} was pretrained on optical bands only. "
+            f"{fix}"
+        )
+    return known.model_copy(update={"wavelength_um": wavelength_um})

@@ -1,4 +1,4 @@
-"""The card of a network that stands on a foundation encoder, before anyone has trained it."""
+"""Make the card of a network on a foundation encoder, before it is trained."""
 
 from __future__ import annotations
 
@@ -6,58 +6,52 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from geoseg.catalog.cards import Architecture, BandStatistics, ModelCard, Normalisation
-from geoseg.catalog.encoders import BandInput, EncoderFamily, SensorInput, Variant, encoder_facts
+from geoseg.catalog.encoders import BandInput, EncoderFamily, Variant, encoder_facts
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import BandMismatchError
-from geoseg.models.foundation.build import known_bands
+from geoseg.models.foundation.build import EncoderInput, band_inputs
 
 
 def encoder_card(
     name: str,
+    given: EncoderInput,
     *,
-    sensor: str,
-    bands: Sequence[str] | None = None,
-    decoder: str | None = None,
     classes: Sequence[str] = ("water",),
     statistics: Mapping[str, BandStatistics] | None = None,
-    radar: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> ModelCard:
-    """What a network of this encoder reads and how it is normalised.
+    """Make the card of a network: its bands, their normalisation, and the options that build it.
 
     Args:
         name: The encoder.
-        sensor: Whose imagery it reads.
-        bands: In order. None: every band of that sensor for which the encoder has statistics.
-        decoder: None: the one of the encoder's paper.
+        given: Sensor and bands that it reads; see :func:`published_input`.
         classes: Names of the output classes.
-        statistics: Of bands whose statistics nobody published, in the sensor's unit times the family's scale.
-        radar: Give radar to an optical encoder, on purpose.
-        options: More options of :func:`geoseg.models.foundation.model.build_network`.
+        statistics: Statistics of bands without published ones, in the sensor's unit times the family's scale.
+        options: Fields of :class:`geoseg.models.foundation.model.FoundationOptions`, over the defaults.
 
     Raises:
         UnknownNameError: No such encoder or sensor.
-        BandMismatchError: A band that it cannot read, or whose statistics are unknown and were not given.
+        BandMismatchError: A band that it cannot read, or whose statistics are neither published nor given.
     """
     family, variant = encoder_facts(name)
+    sensor = given.sensor
     record = sensor_record(sensor)
     known = family.sensors.get(sensor)
     scale = known.scale if known else 1.0
-    read = tuple(bands) if bands else _published(name, sensor, known)
-    inputs = known_bands(name, sensor, read, radar=radar)
-    given = statistics or {}
+    inputs = band_inputs(name, given)
+    measured = statistics or {}
     normalisation = {
-        band: given[band] if band in given else _statistics(name, sensor, band, one, scale)
-        for band, one in zip(read, inputs, strict=True)
+        band: measured[band] if band in measured else _statistics(name, sensor, band, one, scale)
+        for band, one in zip(given.bands, inputs, strict=True)
     }
-    head = decoder or family.decoder
+    chosen = {**_options(family, inputs), **(options or {})}
     return ModelCard(
         name=name,
-        title=f"{family.title}; {head} decoder",
+        title=f"{family.title}; {chosen['decoder']} decoder",
         family="foundation",
-        architecture=Architecture(name=name, options={**_options(family, inputs, head), **(options or {})}),
+        architecture=Architecture(name=name, options=chosen),
         sensors=(sensor,),
-        bands=read,
+        bands=given.bands,
         unit=record.unit,
         normalisation=Normalisation(scale=scale, bands=normalisation),
         classes=tuple(classes),
@@ -70,10 +64,10 @@ def encoder_card(
     )
 
 
-def _options(family: EncoderFamily, inputs: Sequence[BandInput], decoder: str) -> dict[str, Any]:
-    """What the features depend on, spelled out, so that a bundle stays what it is when a default changes."""
+def _options(family: EncoderFamily, inputs: Sequence[BandInput]) -> dict[str, Any]:
+    """List the options that the features depend on, so that a bundle stays the same when a default changes."""
     wavelengths = [one.wavelength_um for one in inputs]
-    options: dict[str, Any] = {"decoder": decoder}
+    options: dict[str, Any] = {"decoder": family.decoder}
     if None not in wavelengths:
         options["wavelengths_um"] = wavelengths
     options["positions"] = family.positions
@@ -91,22 +85,32 @@ def _source(name: str, variant: Variant) -> str:
     )
 
 
-def _published(name: str, sensor: str, known: SensorInput | None) -> tuple[str, ...]:
+def published_input(name: str, sensor: str) -> EncoderInput:
+    """Choose the bands of a sensor for which an encoder has published statistics: its own, or all of them.
+
+    Raises:
+        UnknownNameError: No such encoder.
+        BandMismatchError: No band of that sensor has statistics.
+    """
     family, _ = encoder_facts(name)
+    known = family.sensors.get(sensor)
     bands = tuple(band for band, one in known.bands.items() if one.mean is not None) if known else ()
     if family.bands and set(family.bands) <= set(bands):
-        return family.bands
+        return EncoderInput(sensor, family.bands)
     if not bands:
-        raise BandMismatchError(f"{name} has no statistics for any band of {sensor}. Name the bands, and measure them.")
-    return bands
+        raise BandMismatchError(
+            f"{name} has no published statistics for {sensor}. Name the bands, and give statistics measured on your "
+            "data."
+        )
+    return EncoderInput(sensor, bands)
 
 
 def _statistics(name: str, sensor: str, band: str, known: BandInput, scale: float) -> BandStatistics:
-    """The published numbers, brought to the one scale that a card has."""
+    """Convert published statistics to the scale of the card."""
     if known.mean is None or known.std is None:
         raise BandMismatchError(
-            f"Nobody published {name}'s statistics for {sensor}'s {band}. "
-            "Measure them on the training data and give them."
+            f"{name} has no published statistics for band {band} of {sensor}. "
+            "Give statistics measured on the training data."
         )
     factor = scale / (known.scale or scale)
     return BandStatistics(mean=round(known.mean * factor, 4), std=round(known.std * factor, 4))

@@ -2,59 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from geoseg.catalog.encoders import encoder_facts
 from geoseg.errors import BadOptionError
 from geoseg.models.foundation.build import build_encoder
 from geoseg.models.foundation.decoders.build import build_decoder
-from geoseg.models.foundation.decoders.network import SegmentationNetwork
+from geoseg.models.foundation.decoders.network import NetworkOptions, SegmentationNetwork
 from geoseg.models.foundation.positions import Policy
 
 
-def build_network(
-    name: str,
-    bands: int,
-    classes: int = 1,
-    *,
-    wavelengths_um: Sequence[float] | None = None,
-    gsd_m: float | None = None,
-    decoder: str | None = None,
-    decoder_options: Mapping[str, Any] | None = None,
-    positions: Policy | None = None,
-    norm_epsilon: float | None = None,
-    taps: Sequence[int] | None = None,
-    frozen: bool | str = False,
-    depth: int | None = None,
-) -> SegmentationNetwork:
-    """A network with fresh weights. Everything that its features depend on is an option, so a card holds it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundationOptions(NetworkOptions):
+    """Options of a card: everything that the features depend on.
+
+    Attributes:
+        decoder: ``upernet``, ``fpn``, ``unetr``, ``pixelshuffle`` or ``linear``. None: the one of the encoder's paper.
+        decoder_options: Options of that decoder.
+        positions: Position embeddings of another size than the pretraining's, ``recompute`` or ``interpolate``. None:
+            as the released weights require.
+        norm_epsilon: LayerNorm's epsilon (Prithvi). None: as the released weights require.
+        depth: Fewer blocks than the encoder has, for trials.
+    """
+
+    decoder: str | None = None
+    decoder_options: Mapping[str, Any] | None = None
+    positions: Policy | None = None
+    norm_epsilon: float | None = None
+    depth: int | None = None
+
+
+def build_network(name: str, bands: int, classes: int = 1, **options: Any) -> SegmentationNetwork:
+    """Build a network with fresh weights.
 
     Args:
         name: The encoder.
         bands: Channels of the input.
         classes: Channels of the output.
-        wavelengths_um: Centre of each band in micrometres; Clay and DOFA read nothing without.
-        gsd_m: Ground sampling in metres, where the chips do not say; Clay reads nothing without.
-        decoder: ``upernet``, ``fpn``, ``unetr``, ``pixelshuffle`` or ``linear``. None: the one of the encoder's paper.
-        decoder_options: Of that decoder.
-        positions: Off the pretraining's grid, ``recompute`` or ``interpolate``. None: as the released weights want it.
-        norm_epsilon: LayerNorm's epsilon (Prithvi). None: as the released weights want it.
-        taps: Blocks that the decoder reads. None: the encoder's choice.
-        frozen: Part of the encoder that is not trained; see :class:`SegmentationNetwork`. True: all of it.
-        depth: Fewer blocks than the encoder has, for trials.
+        options: Fields of :class:`FoundationOptions`.
 
     Raises:
         UnknownNameError: No such encoder or decoder.
-        BadOptionError: Not one wavelength per band, or an option that this encoder has not.
+        BadOptionError: Not one wavelength per band, or an option that this encoder does not have.
+        TypeError: An option that no encoder has.
     """
     family, _ = encoder_facts(name)
-    if wavelengths_um is not None and len(wavelengths_um) != bands:
+    chosen = FoundationOptions(**options)
+    if chosen.wavelengths_um is not None and len(chosen.wavelengths_um) != bands:
         raise BadOptionError(
-            f"{name} was given {len(wavelengths_um)} wavelengths for {bands} bands. Give one per band."
+            f"wavelengths_um of {name}: expected {bands}, one per band, got {len(chosen.wavelengths_um)}."
         )
-    encoder = build_encoder(name, bands=bands, positions=positions, norm_epsilon=norm_epsilon, depth=depth)
-    head = build_decoder(
-        decoder or family.decoder, encoder, bands=bands, classes=classes, **dict(decoder_options or {})
+    encoder = build_encoder(
+        name, bands=bands, positions=chosen.positions, norm_epsilon=chosen.norm_epsilon, depth=chosen.depth
     )
-    return SegmentationNetwork(encoder, head, wavelengths_um=wavelengths_um, gsd_m=gsd_m, taps=taps, frozen=frozen)
+    decoder_options = dict(chosen.decoder_options or {})
+    decoder = build_decoder(chosen.decoder or family.decoder, encoder, bands=bands, classes=classes, **decoder_options)
+    return SegmentationNetwork(encoder, decoder, chosen)

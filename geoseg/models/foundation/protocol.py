@@ -1,4 +1,4 @@
-"""What an encoder is, and the way that all of ours go from pixels to maps."""
+"""Define the encoder: its protocol, and the base class of vision transformers over patches."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, Unpack, runtime_checkable
 
 from torch import Tensor, nn
 
 from geoseg.errors import BandMismatchError, InputRangeError
-from geoseg.models.foundation.acquisition import Acquisition, LatLon, Times
+from geoseg.models.foundation.acquisition import Acquisition, AcquisitionFacts
 from geoseg.models.foundation.memo import being_traced
 from geoseg.models.foundation.padding import pad_to_cells
 
@@ -26,7 +26,7 @@ nothing but cloud or urban radar echo stays far below."""
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What an encoder saw, one map per tapped block.
+    """Feature maps of an encoder, one per tapped block.
 
     Attributes:
         maps: float32 (batch, channel, y, x) each; ``y`` and ``x`` count cells and are never derived from one another.
@@ -49,35 +49,23 @@ class Features:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Anything that turns normalised chips into maps of features."""
+    """A network from normalised chips to feature maps."""
 
     width: int
     patch: int
     depth: int
 
-    def encode(
-        self,
-        x: Tensor,
-        *,
-        wavelengths_um: Sequence[float] | None = None,
-        gsd_m: float | None = None,
-        time: Times | None = None,
-        latlon: LatLon | None = None,
-        taps: Sequence[int] | None = None,
-    ) -> Features:
+    def encode(self, x: Tensor, *, taps: Sequence[int] | None = None, **facts: Unpack[AcquisitionFacts]) -> Features:
         """Encode a batch.
 
         Args:
             x: float32 (batch, band, y, x) or (batch, band, frame, y, x), normalised, finite; any height and width.
-            wavelengths_um: Centre of each band in micrometres, for encoders that are conditioned on it.
-            gsd_m: Ground sampling in metres.
-            time: Acquisition: one for all, one per item, or one row of frames per item. None: unknown.
-            latlon: Latitude and longitude in degrees: one pair for all, or one per item. None: unknown.
             taps: Blocks (counted from 0) whose output is wanted, ascending. None: the encoder's own choice of four.
+            facts: Acquisition metadata.
 
         Raises:
             BandMismatchError: Another number of bands, or of wavelengths, than the encoder reads.
-            InputRangeError: Nanometres, an impossible place, time or resolution, or pixels that nobody normalised.
+            InputRangeError: Acquisition metadata out of range, or pixels that were not normalised.
         """
 
 
@@ -105,30 +93,18 @@ class PatchEncoder(nn.Module, ABC):
 
     @property
     def default_taps(self) -> tuple[int, ...]:
-        """The last block of each quarter of the depth."""
+        """Last block of each quarter of the depth."""
         return tuple(dict.fromkeys(max(quarter * self.depth // 4 - 1, 0) for quarter in (1, 2, 3, 4)))
 
-    def encode(
-        self,
-        x: Tensor,
-        *,
-        wavelengths_um: Sequence[float] | None = None,
-        gsd_m: float | None = None,
-        time: Times | None = None,
-        latlon: LatLon | None = None,
-        taps: Sequence[int] | None = None,
-    ) -> Features:
-        """See :class:`Encoder`."""
+    def encode(self, x: Tensor, *, taps: Sequence[int] | None = None, **facts: Unpack[AcquisitionFacts]) -> Features:
+        """Encode a batch; see :class:`Encoder`."""
         self._check(x)
         frames = x.shape[2] if x.ndim == 5 else 1
         seen = Acquisition.checked(
             bands=x.shape[1],
             batch=x.shape[0],
             frames=frames,
-            wavelengths_um=wavelengths_um,
-            gsd_m=gsd_m,
-            time=time,
-            latlon=latlon,
+            **facts,
         )
         chosen = self._chosen(taps)
         padded = pad_to_cells(x, self.patch)
@@ -142,7 +118,7 @@ class PatchEncoder(nn.Module, ABC):
 
     @abstractmethod
     def _embed(self, x: Tensor, seen: Acquisition, grid: tuple[int, int]) -> Tensor:
-        """Tokens (batch, 1 + frame*y*x, width), positions added, the class token first."""
+        """Embed patches: tokens (batch, 1 + frame*y*x, width), positions added, the class token first."""
 
     def positions_fault(self, table: Tensor | None) -> str | None:
         """Check the positions that a published file carries, (1, 1 + cell, width); None: it carries none.
@@ -155,11 +131,11 @@ class PatchEncoder(nn.Module, ABC):
 
     @abstractmethod
     def blocks_in_order(self) -> Sequence[nn.Module]:
-        """The transformer's blocks in order."""
+        """List the transformer's blocks in order."""
 
     @abstractmethod
     def _finish(self, tokens: Tensor) -> Tensor:
-        """What happens to the output of the last block (a final LayerNorm, or nothing)."""
+        """Apply the final LayerNorm to the output of the last block, where the encoder has one."""
 
     def _through_blocks(self, tokens: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
         kept = []
@@ -172,33 +148,35 @@ class PatchEncoder(nn.Module, ABC):
     def _chosen(self, taps: Sequence[int] | None) -> tuple[int, ...]:
         chosen = self.default_taps if taps is None else tuple(taps)
         if not chosen or list(chosen) != sorted(set(chosen)) or not 0 <= chosen[0] <= chosen[-1] < self.depth:
-            raise ValueError(f"taps {chosen} must ascend within 0..{self.depth - 1}, the blocks of this encoder.")
+            raise ValueError(f"taps: expected ascending blocks within 0..{self.depth - 1}, got {chosen}.")
         return chosen
 
     def _check(self, x: Tensor) -> None:
         if x.ndim not in {4, 5}:
             raise BandMismatchError(
-                f"Chips of shape {tuple(x.shape)} are neither (batch, band, y, x) nor (batch, band, frame, y, x)."
+                f"Chips: expected (batch, band, y, x) or (batch, band, frame, y, x), got shape {tuple(x.shape)}."
             )
         if self.channels is not None and x.shape[1] != self.channels:
             raise BandMismatchError(
-                f"{x.shape[1]} bands were given to an encoder that reads {self.channels}. "
-                "Give it the bands of its card, in that order."
+                f"Chips: expected {self.channels} bands, as the encoder reads, got {x.shape[1]}. "
+                "Give the bands of its card, in that order."
             )
         if x.is_meta or being_traced():
-            return  # no values to look at
+            return  # no values
         magnitude = float(x.detach().abs().mean())
         if math.isnan(magnitude):
-            raise InputRangeError("Pixels that were not observed (NaN) reached the encoder. Fill them first, with 0.")
+            raise InputRangeError(
+                "Chips: expected finite values, got NaN (not observed). Fill NaN with 0 before the encoder."
+            )
         if magnitude > NORMALISED_LIMIT:
             raise InputRangeError(
-                f"Pixels of mean magnitude {magnitude:.0f} were never normalised. "
+                f"Chips: expected normalised values, got a mean magnitude of {magnitude:.0f}. "
                 "Apply the card's normalisation before the encoder."
             )
 
 
 def _as_map(tokens: Tensor, frames: int, rows: int, columns: int) -> Tensor:
-    """(batch, 1 + frame*y*x, width) -> (batch, frame*width, y, x), the class token dropped."""
+    """Reshape tokens (batch, 1 + frame*y*x, width) to a map (batch, frame*width, y, x), without the class token."""
     batch, _, width = tokens.shape
     cells = tokens[:, 1:].reshape(batch, frames, rows, columns, width)
     return cells.permute(0, 1, 4, 2, 3).reshape(batch, frames * width, rows, columns)

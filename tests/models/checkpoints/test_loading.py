@@ -14,7 +14,7 @@ from geoseg.errors import CheckpointMismatchError, WeightsMissingError
 from geoseg.models.checkpoints import loading
 from geoseg.models.checkpoints.bands import BandKernel, adapted
 from geoseg.models.checkpoints.loading import load_encoder
-from geoseg.models.foundation.build import build_encoder
+from geoseg.models.foundation.build import EncoderInput, build_encoder
 from geoseg.models.foundation.clay import SIZES as CLAY
 from geoseg.models.foundation.positions import table_2d, table_3d
 from tests.support import oracles
@@ -46,7 +46,7 @@ def prithvi_file(path, prefix="encoder.", frames=1, **changes):
 
 def load_tiny(path, bands=HLS, sensor="s2", **options):
     encoder = build_encoder(TINY, bands=len(bands), norm_epsilon=1e-5).eval()
-    return encoder, load_encoder(encoder, TINY, path, sensor=sensor, bands=bands, **options)
+    return encoder, load_encoder(encoder, TINY, path, EncoderInput(sensor, bands, **options))
 
 
 def features(encoder, pixels, **facts):
@@ -107,7 +107,7 @@ def test_prithvi_v1_lies_flat_beside_its_decoder(tmp_path):
     state |= {f"decoder_{part}": torch.zeros(2) for part in ("embed.weight", "blocks.0.norm1.weight", "pos_embed")}
     torch.save(state, tmp_path / "v1.pt")
     fresh = build_encoder(name, bands=6, depth=1).eval()
-    report = load_encoder(fresh, name, tmp_path / "v1.pt", sensor="s2", bands=HLS)
+    report = load_encoder(fresh, name, tmp_path / "v1.pt", EncoderInput("s2", HLS))
     pixels = torch.randn(1, 6, 64, 64)
     assert torch.equal(features(fresh, pixels), features(ours, pixels))
     assert sum(report.left_out.values()) == 5
@@ -202,7 +202,7 @@ def test_clays_lightning_file(tmp_path):
     torch.save({"state_dict": state, "epoch": 4, "hyper_parameters": {"model_size": "tiny"}}, path)
     with torch.device("meta"):
         encoder = build_encoder("clay-v1.5-tiny", bands=5).eval()
-    report = load_encoder(encoder, "clay-v1.5-tiny", path, sensor="s2", bands=HLS[:5])
+    report = load_encoder(encoder, "clay-v1.5-tiny", path, EncoderInput("s2", HLS[:5]))
     cube = {
         "pixels": torch.randn(1, 5, 64, 64),
         "time": torch.zeros(1, 4),
@@ -231,7 +231,7 @@ def dofa_file(path, positions=None):
 
 def load_dofa(path, **options):
     encoder = build_encoder("dofa-base", bands=5, depth=2, **options).eval()
-    return encoder, load_encoder(encoder, "dofa-base", path, sensor="s2", bands=HLS[:5])
+    return encoder, load_encoder(encoder, "dofa-base", path, EncoderInput("s2", HLS[:5]))
 
 
 def test_dofa_v1_in_its_layout(tmp_path):
@@ -273,7 +273,7 @@ def test_dofa_v2_in_its_layout(tmp_path):
     state |= {"norm.weight": torch.ones(768), "model.norm.weight": torch.ones(768)}
     torch.save(state, tmp_path / "d2.pth")
     fresh = build_encoder("dofa-v2-base", bands=3, depth=1).eval()
-    load_encoder(fresh, "dofa-v2-base", tmp_path / "d2.pth", sensor="s2", bands=HLS[:3])
+    load_encoder(fresh, "dofa-v2-base", tmp_path / "d2.pth", EncoderInput("s2", HLS[:3]))
     pixels = torch.randn(1, 3, 100, 70)
     waves = WAVELENGTHS[:3]
     assert torch.equal(features(fresh, pixels, wavelengths_um=waves), features(ours, pixels, wavelengths_um=waves))

@@ -17,8 +17,8 @@ from geoseg.catalog.sensors import sensors
 from geoseg.errors import BandMismatchError, CheckpointMismatchError, InputRangeError, WeightsMissingError
 from geoseg.models.bundle import build_from, load_bundle, save_bundle
 from geoseg.models.create import load_model
-from geoseg.models.foundation.build import FAMILIES, family_of
-from geoseg.models.foundation.card import encoder_card
+from geoseg.models.foundation.build import FAMILIES, EncoderInput, family_of
+from geoseg.models.foundation.card import encoder_card, published_input
 from geoseg.models.foundation.family import Family
 from geoseg.models.network import NetworkModel
 from geoseg.models.normalize import normalize
@@ -37,7 +37,7 @@ def chips(**known):
 
 
 def model(name, decoder, **options):
-    card = encoder_card(name, sensor="s2", bands=BANDS, decoder=decoder, options={"depth": 4, **options})
+    card = encoder_card(name, EncoderInput("s2", BANDS), options={"depth": 4, "decoder": decoder, **options})
     torch.manual_seed(2)
     return NetworkModel(build_from(card), card)
 
@@ -112,30 +112,29 @@ def test_digital_numbers_are_refused():
 
 def test_radar_for_an_optical_encoder_is_refused_unless_asked_for():
     statistics = {"vv": BandStatistics(mean=-12, std=8), "vh": BandStatistics(mean=-18, std=8)}
-    with pytest.raises(BandMismatchError, match="never saw s1's vv"):
-        encoder_card("prithvi-eo-v2-tiny-tl", sensor="s1", bands=("vv", "vh"), statistics=statistics)
-    card = encoder_card("prithvi-eo-v2-tiny-tl", sensor="s1", bands=("vv", "vh"), statistics=statistics, radar=True)
+    with pytest.raises(BandMismatchError, match="Band vv of s1 is radar"):
+        encoder_card("prithvi-eo-v2-tiny-tl", EncoderInput("s1", ("vv", "vh")), statistics=statistics)
+    card = encoder_card("prithvi-eo-v2-tiny-tl", EncoderInput("s1", ("vv", "vh"), radar=True), statistics=statistics)
     assert "wavelengths_um" not in card.architecture.options
     assert build_from(card)(torch.randn(1, 2, 32, 32)).shape == (1, 1, 32, 32)
 
 
 def test_statistics_that_nobody_published_are_asked_for():
-    with pytest.raises(BandMismatchError, match="Measure"):
-        encoder_card("dofa-base", sensor="s1", bands=("vv", "vh"))
+    with pytest.raises(BandMismatchError, match="no published statistics for band vv"):
+        encoder_card("dofa-base", EncoderInput("s1", ("vv", "vh")))
 
 
 def test_imagery_from_before_the_flood_has_the_wavelength_of_its_band():
     card = encoder_card(
         "clay-v1.5-tiny",
-        sensor="s1",
-        bands=("vv", "vh", "before.vv"),
+        EncoderInput("s1", ("vv", "vh", "before.vv")),
         statistics={"before.vv": BandStatistics(mean=-12.113, std=8.314)},
     )
     assert card.architecture.options["wavelengths_um"] == [3.5, 4.0, 3.5]
 
 
 def test_one_scale_serves_bands_of_several():
-    card = encoder_card("dofa-base", sensor="s2")
+    card = encoder_card("dofa-base", published_input("dofa-base", "s2"))
     red, nir = (card.normalisation.bands[band] for band in ("red", "nir"))
     reflectance = 0.1
     assert (reflectance * card.normalisation.scale - red.mean) / red.std == pytest.approx(
@@ -159,7 +158,7 @@ def test_a_real_sentinel_2_chip_goes_through(data):
     with rasterio.open(path) as image:
         numbers = image.read().astype(np.float32)
     order = list(sensors()["s2"].bands)
-    card = encoder_card("clay-v1.5-tiny", sensor="s2")
+    card = encoder_card("clay-v1.5-tiny", published_input("clay-v1.5-tiny", "s2"))
     pixels = torch.from_numpy(numbers[[order.index(band) for band in card.bands]] / 10000)[None]
     asked = NetworkModel(build_from(card), card)
     with torch.no_grad():

@@ -9,7 +9,7 @@ from geoseg.catalog.cards import cards
 from geoseg.catalog.encoders import encoder_facts, encoder_names
 from geoseg.models.bundle import build_from
 from geoseg.models.foundation.build import build_encoder
-from geoseg.models.foundation.card import encoder_card
+from geoseg.models.foundation.card import encoder_card, published_input
 from geoseg.models.registry import build
 
 
@@ -70,6 +70,6 @@ def test_the_papers_pair_of_clay():
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_card_in_the_catalogue_is_what_the_facts_say(name):
     card = cards()[name]
-    assert card.model_copy(update={"parameters_m": None}) == encoder_card(name, sensor="s2")
+    assert card.model_copy(update={"parameters_m": None}) == encoder_card(name, published_input(name, "s2"))
     with torch.device("meta"):
         assert round(millions(build_from(card)), 2) == card.parameters_m

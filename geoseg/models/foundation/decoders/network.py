@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import torch
@@ -16,44 +17,50 @@ from geoseg.models.foundation.padding import crop, pad_to_cells
 from geoseg.models.foundation.protocol import Features, PatchEncoder
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkOptions:
+    """Options of a network on a foundation encoder.
+
+    Attributes:
+        wavelengths_um: Centre of each band in micrometres, used where a call gives none; Clay and DOFA require them.
+        gsd_m: Ground sampling in metres, used where a call gives none; Clay requires it.
+        taps: Blocks whose output the decoder reads. None: the encoder's choice, the deepest ones first.
+        frozen: Part of the encoder that is not trained: ``none``, ``encoder``, ``first:N`` (the embedding and N blocks)
+            or ``all-but-norm``; True is ``encoder``, False is ``none``. A frozen encoder stays in evaluation mode.
+    """
+
+    wavelengths_um: Sequence[float] | None = None
+    gsd_m: float | None = None
+    taps: Sequence[int] | None = None
+    frozen: bool | str = False
+
+
 class SegmentationNetwork(nn.Module):
-    """Normalised chips of any size in, logits of that size out.
+    """An encoder and a decoder: normalised chips of any size to logits of that size.
 
     Args:
-        encoder: Any of ours.
+        encoder: Any foundation encoder.
         decoder: Fits the encoder's width and patch.
-        wavelengths_um: Centre of each band, used where a call gives none.
-        gsd_m: Ground sampling, used where a call gives none.
-        taps: Blocks whose output the decoder reads. None: the encoder's choice, the deepest ones first.
-        frozen: What of the encoder is not trained: ``none``, ``encoder``, ``first:N`` (the embedding and N blocks) or
-            ``all-but-norm``; True is ``encoder``, False is ``none``. A frozen encoder also stays in evaluation.
+        options: Defaults of acquisition metadata, taps, frozen part.
     """
 
     reads_acquisition: Literal[True] = True
     """Its call takes ``gsd_m``, ``time`` and ``latlon``."""
 
-    def __init__(
-        self,
-        encoder: PatchEncoder,
-        decoder: Decoder,
-        *,
-        wavelengths_um: Sequence[float] | None = None,
-        gsd_m: float | None = None,
-        taps: Sequence[int] | None = None,
-        frozen: bool | str = False,
-    ) -> None:
+    def __init__(self, encoder: PatchEncoder, decoder: Decoder, options: NetworkOptions) -> None:
         super().__init__()
+        wavelengths_um, taps, frozen = options.wavelengths_um, options.taps, options.frozen
         self.encoder = encoder
         self.decoder = decoder
         self.wavelengths_um = None if wavelengths_um is None else tuple(wavelengths_um)
-        self.gsd_m = gsd_m
+        self.gsd_m = options.gsd_m
         self.taps = tuple(encoder.default_taps[-decoder.levels :] if taps is None else taps)
         if len(self.taps) != decoder.levels:
-            raise ValueError(f"The decoder reads {decoder.levels} maps, taps {self.taps} give {len(self.taps)}.")
+            raise ValueError(f"taps: expected {decoder.levels} blocks, as many as the decoder reads, got {self.taps}.")
         self.freeze(frozen if isinstance(frozen, str) else ("encoder" if frozen else "none"))
 
     def freeze(self, part: str) -> None:
-        """Let everything learn but ``part`` of the encoder; see the class.
+        """Freeze a part of the encoder, and train the rest; see :class:`NetworkOptions`.
 
         Raises:
             BadOptionError: No such part.
@@ -65,7 +72,7 @@ class SegmentationNetwork(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """As always, but a frozen encoder stays in evaluation."""
+        """Set training mode; a frozen encoder stays in evaluation mode."""
         super().train(mode)
         if self.frozen:
             self.encoder.eval()
@@ -80,7 +87,7 @@ class SegmentationNetwork(nn.Module):
         time: Times | None = None,
         latlon: LatLon | None = None,
     ) -> Tensor:
-        """Logits.
+        """Compute logits.
 
         Args:
             x: float32 (batch, band, y, x), normalised and finite.
@@ -108,7 +115,7 @@ class SegmentationNetwork(nn.Module):
         time: Times | None = None,
         latlon: LatLon | None = None,
     ) -> Features:
-        """What the decoder is given; arguments as in :meth:`forward`, the image whole cells without NaN."""
+        """Encode an image of whole cells without NaN for the decoder; arguments as in :meth:`forward`."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.encoder.encode(
                 image,
