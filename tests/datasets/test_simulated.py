@@ -108,7 +108,7 @@ def test_seeds_make_other_places_of_the_same_kind(name):
 
 def test_chips_lie_side_by_side():
     assert starts(702, 256) == [95, 351] and starts(256, 256) == [0] and starts(1023, 256) == [127, 383, 639]
-    with pytest.raises(BadOptionError, match="chip_px: expected 1 to .*got 300"):
+    with pytest.raises(BadOptionError, match=r"chip_px: expected 1 to .*got 300"):
         starts(299, 300)
 
 

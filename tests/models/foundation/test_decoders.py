@@ -205,7 +205,7 @@ def test_taps_must_fit_the_decoder():
 def test_unknown_names_and_options_are_refused():
     with pytest.raises(UnknownNameError, match="upernet"):
         build("clay-v1.5-tiny", 4, decoder="upernett")
-    with pytest.raises(BadOptionError, match="wavelengths_um of clay-v1.5-tiny: expected 4"):
+    with pytest.raises(BadOptionError, match=r"wavelengths_um of clay-v1\.5-tiny: expected 4"):
         build("clay-v1.5-tiny", 4, wavelengths_um=[0.5])
     with pytest.raises(BadOptionError, match="norm_epsilon"):
         build("clay-v1.5-tiny", 4, norm_epsilon=1e-5)
