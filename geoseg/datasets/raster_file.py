@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from geoseg.core.quiet import quiet_gdal
+from geoseg.core.open_raster import block_fault, closing_raster
 from geoseg.datasets.pair import Georeference
 from geoseg.errors import SceneUnreadableError
 
@@ -72,6 +71,8 @@ def read_header(path: Path) -> RasterHeader:
             raise SceneUnreadableError(f"{path} claims {source.width} x {source.height} pixels: it is damaged.")
         if odd := [each for each in source.dtypes if each.startswith("complex")]:
             raise SceneUnreadableError(f"{path} holds complex numbers ({odd[0]}): no unit here is complex.")
+        if fault := block_fault(source):
+            raise SceneUnreadableError(f"{path} {fault}.")
         flags = source.mask_flag_enums
         return RasterHeader(
             path=path,
@@ -115,10 +116,7 @@ def read_window(
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        # rasterio warns of every picture without a place; a Pair says so by having none
-        with quiet_gdal(NotGeoreferencedWarning):
-            source = rasterio.open(path, driver=_format(path))
-        with source:
+        with closing_raster(path, [_format(path)]) as source:
             yield source
     except UnicodeError:
         raise SceneUnreadableError(f"The name {str(path)!r} is no UTF-8, and GDAL cannot open it. Rename it.") from None

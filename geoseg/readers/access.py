@@ -16,15 +16,17 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
+from geoseg.core.open_raster import NO_NETWORK
 from geoseg.core.redact import scrubbed_text
 from geoseg.errors import MissingCredentialsError, SceneUnreadableError
 from geoseg.readers.read_spec import SceneReadSpec
 
 S3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
+FIXED_SETTINGS = {**NO_NETWORK, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+"""What nobody overrides: no file is opened, near or far, but those that ``open_raster`` allows."""
+
 GDAL_SETTINGS: dict[str, str] = {
-    # No listing of the folder or bucket beside a remote file.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     # GDAL itself tells passing errors (429, 5xx, a broken connection) from final ones (403, 404).
     "GDAL_HTTP_MAX_RETRY": "4",
     "GDAL_HTTP_RETRY_DELAY": "0.5",
@@ -91,7 +93,7 @@ def captured_settings() -> tuple[tuple[str, str], ...]:
 
     own: Mapping[str, object] = rasterio.env.getenv() if rasterio.env.hasenv() else {}
     kept = {key: str(value) for key, value in own.items() if key in FORWARDED_SETTINGS}
-    return tuple(sorted({**GDAL_SETTINGS, **kept}.items()))
+    return tuple(sorted({**GDAL_SETTINGS, **kept, **FIXED_SETTINGS}.items()))
 
 
 def check_credentials(spec: SceneReadSpec) -> None:
@@ -115,8 +117,6 @@ def gdal_env(spec: SceneReadSpec, settings: tuple[tuple[str, str], ...]) -> Iter
 
     # rasterio hands the cache size to GDAL as a number, all else as text
     options: dict[str, str | int] = {key: int(text) if key == "GDAL_CACHEMAX" else text for key, text in settings}
-    if not _remote(spec):
-        options["GDAL_DISABLE_READDIR_ON_OPEN"] = "FALSE"  # a person's own file may have its mask in a file beside it
     if spec.s3_endpoint:
         options |= {"AWS_S3_ENDPOINT": spec.s3_endpoint, "AWS_VIRTUAL_HOSTING": "FALSE"}
     if spec.access == "s3":
@@ -129,10 +129,6 @@ def gdal_env(spec: SceneReadSpec, settings: tuple[tuple[str, str], ...]) -> Iter
         options["AWS_REQUEST_PAYER"] = "requester"
     with rasterio.Env(**options):
         yield
-
-
-def _remote(spec: SceneReadSpec) -> bool:
-    return any(urlsplit(band.href).scheme not in ("", "file") for band in spec.bands)
 
 
 def url_signer(spec: SceneReadSpec) -> Callable[[str], str]:

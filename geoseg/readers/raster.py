@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,11 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from geoseg.core.open_raster import block_fault, is_remote, open_raster
 from geoseg.errors import MissingBandError, SceneUnreadableError
 from geoseg.readers import radiometry
 from geoseg.readers.access import gdal_path, redact
@@ -29,14 +29,8 @@ from geoseg.readers.validity import masked_pixels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
-"""Formats that hold pixels. Never VRT and the like: a file that names other files could name this machine's."""
-
 MAX_SIDE_PX = 400_000
 """No product has longer sides (NAIP has 12,000, a whole Sentinel-1 pass 60,000): more is an attack or an error."""
-
-MAX_BLOCK_PX = 2**27
-"""A block that alone would take a quarter of a gigabyte and more to decode."""
 
 STRIP_PX = 2**24
 """File pixels decoded at once where many are averaged into one."""
@@ -266,17 +260,14 @@ def opened(path: str) -> DatasetReader:
         SceneUnreadableError: Absurd, or without a place on Earth.
     """
     local = Path(path)
-    key = (path, local.stat().st_mtime_ns if not path.startswith("/vsi") else 0)
+    key = (path, 0 if is_remote(path) else local.stat().st_mtime_ns)
     if key not in _handles.open:
         _handles.open[key] = _open_checked(path)
     return _handles.open[key]
 
 
 def _open_checked(path: str) -> DatasetReader:
-    with warnings.catch_warnings():
-        # a file without a place on Earth is refused below, in our own words
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = _restricted(path)
+    dataset = open_raster(path)
     fault = _fault(dataset)
     if fault:
         dataset.close()
@@ -284,17 +275,12 @@ def _open_checked(path: str) -> DatasetReader:
     return dataset
 
 
-def _restricted(path: str) -> DatasetReader:
-    """Open with the formats of ``DRIVERS`` and no other; ``rasterio.open`` would take one of them only."""
-    return DatasetReader(path, driver=list(DRIVERS))
-
-
 def _fault(dataset: DatasetReader) -> str | None:
     height, width = dataset.shape
     if max(height, width) > MAX_SIDE_PX:
         return f"claims an absurd size of {width} x {height} pixels"
-    if max(y * x for y, x in dataset.block_shapes) > MAX_BLOCK_PX:
-        return f"is stored in absurdly large blocks of {dataset.block_shapes[0]} pixels"
+    if fault := block_fault(dataset):
+        return fault
     if dataset.crs is None or dataset.transform.is_identity:
         return "has no CRS or no transform, so its place on Earth is unknown"
     return None

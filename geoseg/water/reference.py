@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geoseg.core.area import BBox
 from geoseg.core.request import ReferenceKind
 from geoseg.core.vectors import VectorRole, read_polygon_file, split_layer
-from geoseg.errors import BadOptionError, RadiometryUnknownError
+from geoseg.errors import BadOptionError, RadiometryUnknownError, SceneUnreadableError
 
 if TYPE_CHECKING:
     from geopandas import GeoSeries
@@ -93,22 +93,38 @@ def open_reference(path: Path | str, kind: ReferenceKind | None = None) -> Refer
             given for polygons.
         RadiometryUnknownError: A raster whose values can mean several things, or are not of ``kind``.
     """
-    import rasterio
     from rasterio.errors import RasterioIOError
+
+    from geoseg.core.open_raster import block_fault, closing_raster
 
     file, layer = split_layer(path)
     if not file.exists():
         raise BadOptionError(f"There is no reference water file {file}.")
     if layer is None:
         try:
-            with rasterio.open(file) as raster:
+            with closing_raster(file) as raster:
+                if fault := block_fault(raster):
+                    raise BadOptionError(f"{file} {fault}.")
                 return RasterReference.of(file, raster, kind)
+        except SceneUnreadableError as error:
+            raise BadOptionError(str(error)) from None
         except RasterioIOError:
-            pass  # not a raster: polygons, or refused as such
+            if _is_vrt(file):
+                raise BadOptionError(
+                    f"{file} is a GDAL virtual file, made to point to others. Save it with `gdal_translate {file.name} "
+                    f"{file.stem}.tif`, and take that."
+                ) from None
     polygons = PolygonReference.open(path)
     if kind is not None:
         raise BadOptionError(f"--reference-kind {kind} applies to rasters; {path} holds polygons. Leave it out.")
     return polygons
+
+
+def _is_vrt(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(100).lstrip().startswith(b"<VRTDataset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +182,33 @@ class RasterReference:
             return _to_degrees(raster.crs.to_wkt(), tuple(raster.bounds))
 
     def on(self, geobox: GeoBox) -> WaterMask:
-        """Read the reference on a grid, or on a window of one."""
-        import rasterio
+    if layer is None:
+        try:
+            with closing_raster(file) as raster:
+                if fault := block_fault(raster):
+                    raise BadOptionError(f"{file} {fault}.")
+                return RasterReference.of(file, raster, kind)
+        except SceneUnreadableError as error:
+            raise BadOptionError(str(error)) from None
+        except RasterioIOError:
+            if _is_vrt(file):
+                raise BadOptionError(
+                    f"{file} is a GDAL virtual file, made to point to others. Save it with `gdal_translate {file.name} "
+                    f"{file.stem}.tif`, and take that."
+                ) from None
+    polygons = PolygonReference.open(path)
+    if kind is not None:
+        raise BadOptionError(f"--reference-kind {kind} applies to rasters; {path} holds polygons. Leave it out.")
+    return polygons
         from rasterio.enums import Resampling
         from rasterio.vrt import WarpedVRT
+
+        from geoseg.core.open_raster import closing_raster
 
         rows, columns = geobox.shape
         grid = {"crs": geobox.crs.to_wkt(), "transform": geobox.affine, "height": rows, "width": columns}
         with (
-            rasterio.open(self.path) as raster,
+            closing_raster(self.path) as raster,
             # an alpha band tells "outside the file" from a value that happens to be the fill
             WarpedVRT(raster, **grid, src_nodata=self.nodata, add_alpha=True, resampling=Resampling.nearest) as warped,
         ):

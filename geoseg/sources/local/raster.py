@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.windows import Window
 
-from geoseg.errors import NotIngestibleError
+from geoseg.core.open_raster import block_fault, closing_raster
+from geoseg.errors import NotIngestibleError, SceneUnreadableError
 
 SIGNATURES = {
     b"II*\0": "GTiff",
@@ -36,10 +35,6 @@ SIGNATURES = {
 closed, whatever a file is called: a file must not name where pixels come from."""
 
 ZIP = b"PK\x03\x04"
-LARGEST_BLOCK = 256 * 2**20
-"""Bytes of one block, decoded. A whole Sentinel-2 band in one block has 230 MB."""
-
-MOST_BLOCKS = 5_000_000
 SAMPLE_PX = 128
 SAMPLES_A_SIDE = 4
 
@@ -100,9 +95,10 @@ def look_at(path: Path) -> RasterFile:
     Raises:
         NotIngestibleError: Not an image, truncated, or without a place on Earth.
     """
-    with damage_named(path), _opened(path) as source:
+    with damage_named(path), opened(path) as source:
         _check_place(path, source)
-        _check_blocks(path, source)
+        if fault := block_fault(source):
+            raise NotIngestibleError(f"{path} {fault}.")
         _check_whole(path, source)
         return RasterFile(
             path=path.absolute(),
@@ -131,7 +127,7 @@ def sample(raster: RasterFile) -> NDArray[np.float64]:
         NotIngestibleError: A window cannot be decoded.
     """
     parts = []
-    with damage_named(raster.path), _opened(raster.path) as source:
+    with damage_named(raster.path), opened(raster.path) as source:
         for window in _windows(raster.shape):
             try:
                 pixels = source.read(window=window)
@@ -167,19 +163,26 @@ def damage_named(path: Path) -> Iterator[None]:
         raise NotIngestibleError(f"{path} is damaged: {_reason(error)}. Fetch it again.") from None
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a person's file, in the format that its first bytes say.
+
+    Raises:
+        NotIngestibleError: There is none, in no format that is read, or it makes GDAL open other files.
+    """
     if not path.is_file():
         raise NotIngestibleError(f"There is no file {path}.")
-    try:
-        with warnings.catch_warnings():
-            # rasterio warns of every file without a grid; _check_place refuses it in words a person can act on
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path, driver=_format(path))
-    except RasterioError as error:
-        raise NotIngestibleError(
-            f"{path} is not a whole GeoTIFF or JPEG 2000 ({_reason(error)}). If it is one, fetch it "
-            "again: it may be truncated."
-        ) from None
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(closing_raster(path, [_format(path)]))
+        except SceneUnreadableError as error:
+            raise NotIngestibleError(str(error)) from None
+        except RasterioError as error:
+            raise NotIngestibleError(
+                f"{path} is not a whole GeoTIFF or JPEG 2000 ({_reason(error)}). If it is one, fetch it "
+                "again: it may be truncated."
+            ) from None
+        yield source
 
 
 def _format(path: Path) -> str:
@@ -213,26 +216,6 @@ def _check_place(path: Path, source: Any) -> None:
         )
     if any(np.issubdtype(np.dtype(dtype), np.complexfloating) for dtype in source.dtypes):
         raise NotIngestibleError(f"{path} holds complex numbers ({source.dtypes[0]}): detect and calibrate it first.")
-
-
-def _check_blocks(path: Path, source: Any) -> None:
-    """Refuse blocks that take gigabytes when one of them is decoded, which a file of a few megabytes can hold."""
-    if source.driver != "GTiff":
-        return
-    together = source.count if str(source.profile.get("interleave", "")).lower() == "pixel" else 1
-    for (high, wide), dtype in zip(source.block_shapes, source.dtypes, strict=True):
-        size = high * wide * np.dtype(dtype).itemsize * together
-        if size > LARGEST_BLOCK:
-            raise NotIngestibleError(
-                f"{path} is stored in blocks of {high} x {wide} pixels, {size / 2**20:,.0f} MB each: reading any pixel "
-                f"would take all of it (at most {LARGEST_BLOCK // 2**20} MB). Rewrite it with "
-                "`gdal_translate -co TILED=YES`."
-            )
-        if -(-source.height // high) * -(-source.width // wide) > MOST_BLOCKS:
-            raise NotIngestibleError(
-                f"{path} is stored in more than {MOST_BLOCKS:,} blocks of {high} x {wide} pixels. Rewrite it with "
-                "`gdal_translate -co TILED=YES`."
-            )
 
 
 def _check_whole(path: Path, source: Any) -> None:

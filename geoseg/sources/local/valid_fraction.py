@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from geoseg.errors import NotIngestibleError
 from geoseg.sources.local.product import FileOfProduct
-from geoseg.sources.local.raster import sample
+from geoseg.sources.local.raster import opened, sample
 
 QUICK = {"GTiff"}
 """Formats whose windows are cheap to read; a JPEG 2000 decodes large tiles for small windows."""
@@ -67,7 +66,7 @@ def _any_block(file: FileOfProduct, places: list[int], fills: _Fills) -> bool:
     """Some pixel of the file was observed."""
     bands = [place + 1 for place in places]
     try:
-        with rasterio.open(file.raster.path, driver=file.raster.driver) as source:
+        with opened(file.raster.path) as source:
             for _, window in source.block_windows(1):
                 pixels = source.read(bands, window=window).astype(np.float64)
                 seen = source.read_masks(bands, window=window) > 0

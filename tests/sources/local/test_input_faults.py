@@ -15,10 +15,10 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
+from geoseg.core import open_raster
 from geoseg.core.area import Area
 from geoseg.core.request import Dates
 from geoseg.errors import GeosegError, NotIngestibleError
-from geoseg.sources.local import raster as raster_module
 from geoseg.sources.local.add import add
 from geoseg.sources.local.footprint import check_on_earth
 from geoseg.sources.local.naming import bands_given
@@ -108,7 +108,7 @@ def test_a_damaged_tag_is_a_refusal_or_nothing(tmp_path_factory, entry, field, v
 
 
 def test_blocks_of_gigabytes_are_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(raster_module, "LARGEST_BLOCK", 2**20)
+    monkeypatch.setattr(open_raster, "LARGEST_BLOCK", 2**20)
     fine = write(tmp_path / "fine.tif", radar(2, 512), names=("VV", "VH"), tiled=True)
     assert added(fine, out=tmp_path / "mine").items
     whole = write(
