@@ -150,6 +150,12 @@ def _signed_path(href: str) -> str:
         raise SceneUnreadableError(f"{redact(href)} could not be signed: {_signing_fault(error)}.") from None
 
 
+def forget_tokens(spec: SceneReadSpec) -> None:
+    """Let the next address be signed with a new token."""
+    if spec.access == "planetary-computer":
+        signing().TOKEN_CACHE.clear()
+
+
 @cache
 def signing() -> ModuleType:
     """``planetary_computer.sas``, which caches tokens for this process."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio import Env
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
@@ -38,6 +41,14 @@ STRIP_PX = 2**24
 HANDLES = 8
 """Files kept open per thread: neighbouring tiles share blocks, and GDAL keeps them only while a file is open.
 Speed only."""
+
+
+PER_DATASET = 2
+"""GDAL's flag of a mask that all bands share."""
+
+
+class TransferError(SceneUnreadableError):
+    """A remote file did not arrive whole; to ask for it again may help."""
 
 
 class _OpenFiles(LRUCache[tuple[str, int], DatasetReader]):
@@ -130,7 +141,12 @@ def read_mask(path: str, mask: MaskReadSpec | ClippedReadSpec, window: GridWindo
             return None
 
         def valid(window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
-            return (~masked_pixels(dataset, mask, window, shape)).view(np.uint8)
+            seen = ~masked_pixels(dataset, mask, window, shape)
+            if isinstance(mask, MaskReadSpec) and shape == (window.height, window.width):
+                for place in {rule.band for rule in mask.rules if rule.band <= dataset.count}:
+                    if any(seen[block].any() for block in _unstored(dataset, place, window)):
+                        raise SceneUnreadableError(_UNSTORED.format(redact(mask.href).rsplit("/", 1)[-1]))
+            return seen.view(np.uint8)
 
         values, spans = _Layer(dataset, valid, _least, 0, window.overview).around(where)
         return nearest(values, spans, where).astype(np.uint8, copy=False)
@@ -151,11 +167,8 @@ def _band_around(
     flags = set(dataset.mask_flag_enums[band.index - 1])
     masked = bool(flags & {MaskFlags.per_dataset, MaskFlags.alpha}) and MaskFlags.all_valid not in flags
 
-    if band.declares_mask and not masked:
-        raise SceneUnreadableError(
-            f"{redact(band.href).rsplit('/', 1)[-1]} has no mask, although its item declares one (geoseg:mask). A .msk "
-            "file beside a remote image is not read: download both, and add them with `geoseg catalog add`."
-        )
+    beside = _mask_beside(dataset, band) if band.declares_mask and not masked else None
+    undeclared = not masked and beside is None and dataset.nodatavals[band.index - 1] is None
 
     def physical(window: Window, shape: tuple[int, int]) -> Floats:
         numbers = dataset.read(band.index, window=window, out_shape=shape)
@@ -163,6 +176,11 @@ def _band_around(
         if masked:
             unseen = dataset.read_masks(band.index, window=window, out_shape=shape) == 0
             np.copyto(values, np.float32(np.nan), where=unseen)
+        elif beside:
+            unseen = opened(beside[0], placed=False).read(beside[1], window=window, out_shape=shape) == 0
+            np.copyto(values, np.float32(np.nan), where=unseen)
+        if undeclared and shape == (window.height, window.width) and any(_unstored(dataset, band.index, window)):
+            raise SceneUnreadableError(_UNSTORED.format(redact(band.href).rsplit("/", 1)[-1]))
         if band.all_zero_is_nodata:
             np.copyto(values, np.float32(np.nan), where=_all_zero(dataset, numbers, band, window))
         check_power(values, band)
@@ -173,6 +191,54 @@ def _band_around(
         return radiometry.to_averaging_domain(values, conversion, mixed=not where.pixel_exact)
 
     return _Layer(dataset, physical, block_mean, math.nan, overview).around(where)
+
+
+_UNSTORED = (
+    "{} lacks the bytes of a tile or strip and declares no nodata, so that tile was not read. Fetch the file again; "
+    "where it is whole, declare its nodata with `gdal_edit.py -a_nodata 0`."
+)
+
+
+def _unstored(dataset: DatasetReader, index: int, window: Window) -> Iterator[tuple[slice, slice]]:
+    """Blocks of a band that the file holds no bytes of, which GDAL reads as nodata or 0: their pixels in a window."""
+    if dataset.driver != "GTiff":
+        return
+    high, wide = dataset.block_shapes[index - 1]
+    top, left = int(window.row_off), int(window.col_off)
+    bottom, right = top + int(window.height), left + int(window.width)
+    for row in range(top // high, -(-bottom // high)):
+        for column in range(left // wide, -(-right // wide)):
+            if dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=index) is None:
+                yield (
+                    slice(max(row * high - top, 0), (row + 1) * high - top),
+                    slice(max(column * wide - left, 0), (column + 1) * wide - left),
+                )
+
+
+def _mask_beside(dataset: DatasetReader, band: BandReadSpec) -> tuple[str, int]:
+    """The mask of a remote image in a ``.msk`` file beside it: its path, and the place of the band's mask in it.
+
+    Raises:
+        SceneUnreadableError: There is none, or it does not belong to the image.
+    """
+    name = redact(band.href).rsplit("/", 1)[-1]
+    path, mark, query = dataset.name.partition("?")
+    path = f"{path}.msk{mark}{query}"
+    advice = "Download both, and add them with `geoseg catalog add`."
+    try:
+        mask = opened(path, placed=False)
+    except RasterioError as error:
+        if "404" not in str(error):
+            raise
+        raise SceneUnreadableError(
+            f"{name} has no mask, although its item declares one (geoseg:mask), and {name}.msk beside it cannot be "
+            f"read ({redact(str(error)).removesuffix('.')}). {advice}"
+        ) from None
+    flags = mask.tags().get(f"INTERNAL_MASK_FLAGS_{band.index}", "")
+    place = 1 if flags.isdecimal() and int(flags) & PER_DATASET else band.index
+    if not flags.isdecimal() or mask.shape != dataset.shape or place > mask.count:
+        raise SceneUnreadableError(f"{name}.msk is not the mask of {name}: its size or bands differ. {advice}")
+    return path, place
 
 
 def _all_zero(dataset: DatasetReader, numbers: NDArray[Any], band: BandReadSpec, window: Window) -> NDArray[np.bool_]:
@@ -253,8 +319,12 @@ def _within(window: Window, dataset: DatasetReader) -> Window:
 # -- files -----------------------------------------------------------------------------------------------------
 
 
-def opened(path: str) -> DatasetReader:
+def opened(path: str, *, placed: bool = True) -> DatasetReader:
     """The file, kept open by this thread; a local file that was written anew is opened anew.
+
+    Args:
+        path: As GDAL opens it.
+        placed: It must have a place on Earth; the mask of an image has none.
 
     Raises:
         SceneUnreadableError: Absurd, or without a place on Earth.
@@ -262,26 +332,38 @@ def opened(path: str) -> DatasetReader:
     local = Path(path)
     key = (path, 0 if is_remote(path) else local.stat().st_mtime_ns)
     if key not in _handles.open:
-        _handles.open[key] = _open_checked(path)
+        _handles.open[key] = _open_checked(path, placed=placed)
     return _handles.open[key]
 
 
-def _open_checked(path: str) -> DatasetReader:
+def read_anew(path: str) -> None:
+    """Forget what was fetched of a remote file, and of all others that this thread has open: it may be garbled."""
+    paths = {path, *(name for name, _ in _handles.open if is_remote(name))}
+    for key in [key for key in _handles.open if is_remote(key[0])]:
+        _handles.open.pop(key).close()
+    # GDAL drops its cache of a file when one is closed that was opened under this setting
+    with Env(CPL_VSIL_CURL_NON_CACHED="/vsicurl/:/vsis3/"):
+        for each in paths:
+            with suppress(RasterioError, SceneUnreadableError):
+                open_raster(each).close()
+
+
+def _open_checked(path: str, *, placed: bool) -> DatasetReader:
     dataset = open_raster(path)
-    fault = _fault(dataset)
+    fault = _fault(dataset, placed=placed)
     if fault:
         dataset.close()
         raise SceneUnreadableError(f"{redact(path.removeprefix('/vsicurl/'))} {fault}.")
     return dataset
 
 
-def _fault(dataset: DatasetReader) -> str | None:
+def _fault(dataset: DatasetReader, *, placed: bool) -> str | None:
     height, width = dataset.shape
     if max(height, width) > MAX_SIDE_PX:
         return f"claims an absurd size of {width} x {height} pixels"
     if fault := block_fault(dataset):
         return fault
-    if dataset.crs is None or dataset.transform.is_identity:
+    if placed and (dataset.crs is None or dataset.transform.is_identity):
         return "has no CRS or no transform, so its place on Earth is unknown"
     return None
 
@@ -300,10 +382,11 @@ class _failing_as_unreadable:  # noqa: N801 - reads as a statement
     def __enter__(self) -> None:
         """Begin."""
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
         """End: translate."""
         if isinstance(error, SceneUnreadableError) or not isinstance(error, RasterioError | OSError):
             return
         name = redact(self.path.removeprefix("/vsicurl/")).rsplit("/", 1)[-1]
         reason = redact(str(error.__cause__ or error))
-        raise SceneUnreadableError(f"{name} cannot be read: {reason.removesuffix('.')}.") from None
+        kind = TransferError if is_remote(self.path) and "404" not in reason else SceneUnreadableError
+        raise kind(f"{name} cannot be read: {reason.removesuffix('.')}.") from None

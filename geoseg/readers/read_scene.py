@@ -8,10 +8,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.readers.access import gdal_env, redact, url_signer
+from geoseg.readers.access import forget_tokens, gdal_env, redact, url_signer
 from geoseg.readers.footprint import check_location
-from geoseg.readers.raster import GridWindow, file_grid, opened, read_band, read_mask
+from geoseg.readers.raster import GridWindow, TransferError, file_grid, opened, read_anew, read_band, read_mask
 from geoseg.readers.read_spec import BandReadSpec, ClippedReadSpec, MaskReadSpec, SceneReadSpec
+
+ATTEMPTS = 3
+"""Times that a remote file is asked for when it arrives broken, or is refused with a token that has expired."""
 
 Settings = tuple[tuple[str, str], ...]
 Layer = TypeVar("Layer", BandReadSpec, MaskReadSpec | ClippedReadSpec)
@@ -57,8 +60,16 @@ def _read(
     window: GridWindow,
 ) -> NDArray[Scalar] | None:
     """One layer; None where its file does not reach, which must then lie where the item says."""
-    path = url_signer(spec)(layer.href)
-    pixels = read(path, layer, window)
+    for attempts_left in reversed(range(ATTEMPTS)):
+        path = url_signer(spec)(layer.href)
+        try:
+            pixels = read(path, layer, window)
+            break
+        except TransferError:
+            if not attempts_left:
+                raise
+            read_anew(path)
+            forget_tokens(spec)
     if pixels is None:
         name = redact(layer.href).rsplit("/", 1)[-1]
         check_location(spec.footprint, file_grid(opened(path)), name)
