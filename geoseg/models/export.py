@@ -32,6 +32,9 @@ CLOSE = 1e-4
 
 INPUT, OUTPUT = "pixels", "probability"
 OPSET = 18
+IR_VERSION = 8
+"""Of ONNX files: that of operator set 18. QGIS plugins carry onnxruntime 1.17, which reads IR 9 and operator set 20 at
+most; the exporter writes newer ones, whose additions (metadata of nodes) these graphs do not need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +127,21 @@ def export_model(
 
 
 def deepness_metadata(card: ModelCard) -> dict[str, str]:
-    """What a model file says of itself, every value as JSON.
+    """Describe a model in the keys that Deepness reads, every value as JSON.
 
     Deepness divides pixels by 255 and then standardises them; mean 0 and deviation 1/255 give the pixels back.
+    Its resolution is the sensor's pixel in centimetres, or the nearest to it that the model is meant for.
     """
     single = len(card.classes) == 1
     names = (f"not {card.classes[0]}", card.classes[0]) if single else card.classes
-    finest_m = card.gsd_m[0] if card.gsd_m else sensor(card.sensors[0]).gsd_m
+    gsd_m = sensor(card.sensors[0]).gsd_m
+    if card.gsd_m:
+        gsd_m = min(max(gsd_m, card.gsd_m[0]), card.gsd_m[1])
     facts = {
         "model_type": "Segmentor",
         "class_names": {str(number): name for number, name in enumerate(names)},
-        "resolution": finest_m * 100,
+        "description": _description(card),
+        "resolution": gsd_m * 100,
         "tile_size": card.chip_px,
         "tiles_size": card.chip_px,
         "tiles_overlap": round(100 * card.overlap_px / (card.chip_px or 1)),
@@ -146,6 +153,18 @@ def deepness_metadata(card: ModelCard) -> dict[str, str]:
         "geoseg_card": card.model_dump(mode="json", exclude_defaults=True),
     }
     return {key: json.dumps(value) for key, value in facts.items()}
+
+
+def _description(card: ModelCard) -> str:
+    """State bands and unit of the input, and how Deepness is told of digital numbers."""
+    first = f"{card.title}. Input: bands {', '.join(card.bands)} in this order, {card.unit}, NaN where not observed."
+    if card.unit != "reflectance":
+        return f"{first} Other numbers (digital numbers, linear power) must be converted first."
+    return (
+        f"{first} Reflectance is 0..1. For digital numbers that are reflectance times 10000, set the standardization in "
+        f"Deepness to mean 0 and std {10000 / 255:.4f}; for Sentinel-2 of processing baseline 04.00 or later, whose "
+        f"numbers are 1000 larger, to mean {1000 / 255:.4f} and std {10000 / 255:.4f}."
+    )
 
 
 Run = Callable[[Tensor], Tensor]
@@ -173,6 +192,10 @@ def _write_onnx(module: nn.Module, probe: Tensor, path: Path, metadata: dict[str
             verbose=False,
         )
     proto = onnx.load(path)
+    proto.ir_version = IR_VERSION
+    for node in proto.graph.node:
+        node.ClearField("metadata_props")
+    onnx.checker.check_model(proto)
     onnx.helper.set_model_props(proto, metadata)
     onnx.save(proto, path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -64,6 +65,18 @@ def test_every_format_gives_torchs_answer_on_real_chips_for_any_number_of_them(b
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [done.path.name]
 
 
+def check_opens_in_qgis_plugins(path):
+    """Hold a file against onnxruntime 1.17, which refuses IR versions above 9 and operator sets above 20."""
+    import onnx
+
+    proto = onnx.load(path)
+    onnx.checker.check_model(proto, full_check=True)
+    assert proto.ir_version <= 9
+    assert [(each.domain, each.version <= 20) for each in proto.opset_import] == [("", True)]
+    assert not proto.functions
+    assert not any(node.metadata_props for node in proto.graph.node)  # a field of IR 10
+
+
 def test_a_nest_with_several_classes_exports_to_onnx(tmp_path):
     torch.manual_seed(0)
     built = Architecture(name="unetplusplus", options={"encoder": "resnet18"})
@@ -71,6 +84,7 @@ def test_a_nest_with_several_classes_exports_to_onnx(tmp_path):
     save_bundle(tmp_path / "nest", build("unetplusplus", 2, 3, encoder="resnet18"), CARD.model_copy(update=changes))
     done = export_model(tmp_path / "nest", tmp_path / "nest.onnx")
     assert done.difference < 1e-4
+    check_opens_in_qgis_plugins(done.path)
     assert json.loads(done.metadata["class_names"]) == {"0": "dry", "1": "flood", "2": "permanent"}
     shares = opened("onnx", done.path, torch.full((1, 2, 64, 64), -12.0)).sum(dim=1)
     assert torch.allclose(shares, torch.ones_like(shares), atol=1e-5)
@@ -80,6 +94,7 @@ def test_deepness_finds_what_it_reads(bundle, tmp_path):
     import onnxruntime
 
     export_model(bundle, tmp_path / "flood.onnx")
+    check_opens_in_qgis_plugins(tmp_path / "flood.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "flood.onnx", providers=["CPUExecutionProvider"])
     told = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
     assert told["model_type"] == "Segmentor"
@@ -94,6 +109,32 @@ def test_deepness_finds_what_it_reads(bundle, tmp_path):
     # Deepness divides by 255 and standardises: what reaches the network must be the pixels again
     raw = np.float32(-17.3)
     assert (raw / 255 - told["standardization_mean"][0]) / told["standardization_std"][0] == pytest.approx(raw)
+
+
+REFLECTANCE = {"sensors": ("s2",), "bands": ("green", "nir"), "unit": "reflectance"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "centimetres"),
+    [
+        ({}, 1000),
+        ({"gsd_m": (3.0, 20.0)}, 1000),  # the sensor's, not the finest that the model takes
+        ({"gsd_m": (12.0, 20.0)}, 1200),
+        (REFLECTANCE | {"gsd_m": (1.5, 6.0)}, 600),
+    ],
+)
+def test_the_resolution_is_the_sensors_within_what_the_model_takes(changes, centimetres):
+    told = export.deepness_metadata(CARD.model_copy(update=changes))
+    assert json.loads(told["resolution"]) == centimetres
+
+
+def test_the_standardisation_that_the_description_names_turns_digital_numbers_into_reflectance():
+    text = json.loads(export.deepness_metadata(CARD.model_copy(update=REFLECTANCE))["description"])
+    assert "green, nir in this order, reflectance" in text
+    pairs = re.findall(r"mean ([\d.]+) and std ([\d.]+)", text)
+    reflectance = [(dn / 255 - float(mean)) / float(std.rstrip(".")) for dn, (mean, std) in zip((2500, 3500), pairs, strict=True)]
+    assert reflectance == pytest.approx([0.25, 0.25], abs=1e-5)
+    assert "dB" in json.loads(export.deepness_metadata(CARD)["description"])
 
 
 def test_a_file_that_does_not_agree_is_never_written(bundle, tmp_path, monkeypatch):
