@@ -190,10 +190,18 @@ def _plain(added: Added) -> dict[str, Any]:
         "replaced": list(added.replaced),
         "refused": [{"path": str(each.path), "reason": each.reason} for each in added.refused],
         "total": added.total,
-        "bbox": list(covering(added.items)),
+        "bbox": _rfc_7946(covering(added.items)),
         "dates": list(days(added.items)),
         "command": _command(added),
     }
+
+
+def _rfc_7946(boxes: tuple[tuple[float, float, float, float], ...]) -> list[float]:
+    """Join the boxes of both sides of the antimeridian: west is then east of east, as GeoJSON writes it."""
+    if len(boxes) == 1:
+        return list(boxes[0])
+    (west, south, _, north), (_, south_beyond, east, north_beyond) = boxes
+    return [west, min(south, south_beyond), east, max(north, north_beyond)]
 
 
 def _command(added: Added) -> str | None:
@@ -243,7 +251,10 @@ def _print_first_map(added: Added) -> None:
     from geoseg.sources.local.suggest_map import covering, days
 
     first, last = days(added.items)
-    box = ",".join(f"{number:.4f}" for number in covering(added.items))
+    boxes = covering(added.items)
+    box = " and ".join(",".join(f"{number:.4f}" for number in each) for each in boxes)
+    if len(boxes) > 1:
+        box += " (two sides of the antimeridian: map them one by one)"
     typer.echo(f"Covered: {box}  on {first if first == last else f'{first} to {last}'}")
     command = _command(added)
     if command is None:

@@ -94,10 +94,26 @@ def _add_nodata_rules(scene: Scene, record: Collection, bands: tuple[BandReadSpe
     described = sensor(scene.sensor)
     zero = isinstance(record.radiometry, DeclaredPerAsset) and described.unit in ("dB", "reflectance")
     together = tuple((band.href, band.index) for band in bands) if zero else ()
+    photograph = isinstance(record.radiometry, DeclaredPerAsset) and described.unit == "unitless"
     return tuple(
-        replace(band, unit=described.unit, valid_range=described.valid_range, all_zero_is_nodata=together)
+        _black_is_observed(
+            scene, replace(band, unit=described.unit, valid_range=described.valid_range, all_zero_is_nodata=together)
+        )
+        if photograph
+        else replace(band, unit=described.unit, valid_range=described.valid_range, all_zero_is_nodata=together)
         for band in bands
     )
+
+
+def _black_is_observed(scene: Scene, band: BandReadSpec) -> BandReadSpec:
+    """Take a declared nodata 0 of a photograph as black in all bands of its file: deep water is 0 in near infrared."""
+    asset = next((each for each in assets_of(scene).values() if each.get("href") == band.href), None)
+    if 0.0 not in band.conversion.nodata or asset is None:
+        return band
+    stated = asset.get("raster:bands") or ()
+    zeros = tuple((band.href, place) for place, each in enumerate(stated, start=1) if each.get("nodata") == 0)
+    others = tuple(number for number in band.conversion.nodata if number != 0)
+    return replace(band, conversion=replace(band.conversion, nodata=others), all_zero_is_nodata=zeros)
 
 
 def _masks(scene: Scene, record: Collection) -> tuple[tuple[MaskReadSpec, ...], tuple[str, ...]]:

@@ -163,7 +163,9 @@ def _least(values: NDArray[np.uint8], factors: tuple[int, int]) -> NDArray[np.ui
 def _band_around(
     dataset: DatasetReader, band: BandReadSpec, where: SourceCoords, *, overview: bool
 ) -> tuple[Floats, _Spans]:
-    conversion = radiometry.with_file_nodata(band.conversion, dataset.nodatavals[band.index - 1])
+    declared = dataset.nodatavals[band.index - 1]
+    jointly = declared == 0 and band.unit == "unitless" and band.all_zero_is_nodata
+    conversion = band.conversion if jointly else radiometry.with_file_nodata(band.conversion, declared)
     flags = set(dataset.mask_flag_enums[band.index - 1])
     masked = bool(flags & {MaskFlags.per_dataset, MaskFlags.alpha}) and MaskFlags.all_valid not in flags
 

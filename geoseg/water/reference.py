@@ -176,30 +176,13 @@ class RasterReference:
 
     def bbox(self) -> BBox:
         """Compute the extent in degrees."""
-        import rasterio
+        from geoseg.core.open_raster import closing_raster
 
-        with rasterio.open(self.path) as raster:
+        with closing_raster(self.path) as raster:
             return _to_degrees(raster.crs.to_wkt(), tuple(raster.bounds))
 
     def on(self, geobox: GeoBox) -> WaterMask:
-    if layer is None:
-        try:
-            with closing_raster(file) as raster:
-                if fault := block_fault(raster):
-                    raise BadOptionError(f"{file} {fault}.")
-                return RasterReference.of(file, raster, kind)
-        except SceneUnreadableError as error:
-            raise BadOptionError(str(error)) from None
-        except RasterioIOError:
-            if _is_vrt(file):
-                raise BadOptionError(
-                    f"{file} is a GDAL virtual file, made to point to others. Save it with `gdal_translate {file.name} "
-                    f"{file.stem}.tif`, and take that."
-                ) from None
-    polygons = PolygonReference.open(path)
-    if kind is not None:
-        raise BadOptionError(f"--reference-kind {kind} applies to rasters; {path} holds polygons. Leave it out.")
-    return polygons
+        """Read the reference on a grid; unknown where the raster has no data or does not reach."""
         from rasterio.enums import Resampling
         from rasterio.vrt import WarpedVRT
 

@@ -104,10 +104,10 @@ def _described(text: str, number: int, sensor: str) -> str | None:
 
 
 def _check_alpha(raster: RasterFile, names: tuple[str | None, ...]) -> None:
-    """Compare the names with the alpha tag: a tagged band hides pixels, whatever its name is.
+    """Compare the names with the alpha tag: a tagged band hides pixels, and a name alone hides none.
 
     Raises:
-        NotIngestibleError: A band tagged as alpha is called something else.
+        NotIngestibleError: A band tagged as alpha is called something else, or one called alpha has no such tag.
     """
     for number, (name, colour) in enumerate(zip(names, raster.colours, strict=True), start=1):
         if colour == ALPHA and name != ALPHA:
@@ -116,6 +116,12 @@ def _check_alpha(raster: RasterFile, names: tuple[str | None, ...]) -> None:
                 f"{raster.path}: band {number} is tagged as alpha, which hides pixels where it is 0, and it is "
                 f"{called}. If it is no alpha band, remove the tag with `gdal_edit.py -colorinterp_{number} undefined "
                 "FILE`; if it is, call it alpha in --bands."
+            )
+        if name == ALPHA and colour != ALPHA:
+            raise NotIngestibleError(
+                f"{raster.path}: band {number} is called 'alpha', and it is not tagged as alpha, so it would hide no "
+                f"pixel. If it is an alpha band, tag it with `gdal_edit.py -colorinterp_{number} alpha FILE`; if it is "
+                "not, leave it out of --bands with a hyphen."
             )
 
 

@@ -19,16 +19,41 @@ SPARSEST = 0.2
 """Scenes that fill less of the box around them lie apart: one of them makes a map, all of them make a hole."""
 
 
-def covering(items: Sequence[Item]) -> BBox:
-    """The box around all items, in degrees, widened to whole ten thousandths; west of it is never east of it.
+def covering(items: Sequence[Item]) -> tuple[BBox, ...]:
+    """Compute the boxes around all items, in degrees, widened to whole ten thousandths.
 
     Args:
         items: At least one.
+
+    Returns:
+        One box, or two where an item crosses the antimeridian: east of it and west of it, as `geoseg map` wants them.
+        West of a box is never east of it.
     """
-    boxes = [item["bbox"] for item in items]
-    lows = (math.floor(min(box[place] for box in boxes) * 1e4) / 1e4 for place in (0, 1))
-    highs = (math.ceil(max(box[place] for box in boxes) * 1e4) / 1e4 for place in (2, 3))
-    west, south, east, north = (*lows, *highs)
+    sides: defaultdict[bool, list[BBox]] = defaultdict(list)
+    parts = [part for item in items for part in _parts(item)]
+    crossing = any(len(_parts(item)) > 1 for item in items)
+    for box in parts:
+        sides[crossing and box[0] < 0].append(box)
+    return tuple(_around(boxes) for _, boxes in sorted(sides.items()))
+
+
+def _parts(item: Item) -> list[BBox]:
+    """The box of an item; of one that is cut at the antimeridian, the boxes of its two sides."""
+    west, south, east, north = item["bbox"]
+    geometry = item["geometry"]
+    if east - west > 180 and geometry["type"] == "MultiPolygon":
+        rings = [polygon[0] for polygon in geometry["coordinates"]]
+        boxes = [_around([(lon, lat, lon, lat) for lon, lat, *_ in ring], digits=12) for ring in rings]
+        halves = [[box for box in boxes if (box[0] < 0) == below] for below in (False, True)]
+        if all(halves):
+            return [_around(half, digits=12) for half in halves]
+    return [(west, south, east, north)]
+
+
+def _around(boxes: Sequence[Sequence[float]], digits: int = 4) -> BBox:
+    step = 10.0**digits
+    west, south = (math.floor(min(box[place] for box in boxes) * step) / step for place in (0, 1))
+    east, north = (math.ceil(max(box[place] for box in boxes) * step) / step for place in (2, 3))
     return max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)
 
 
@@ -58,7 +83,7 @@ def first_map(items: Sequence[Item], catalog: Path) -> Request | None:
     day, together = max(by_day.items(), key=lambda pair: (len(pair[1]), pair[0]))
     candidates = [together, together[:1]] if _fill(together) >= SPARSEST else [together[:1]]
     for chosen in candidates:
-        request = _request(covering(chosen), day, chosen[0]["properties"]["geoseg:sensor"], catalog)
+        request = _request(max(covering(chosen), key=_area), day, chosen[0]["properties"]["geoseg:sensor"], catalog)
         if request is not None:
             return request
     return None
@@ -82,8 +107,8 @@ def _readable(item: Item) -> bool:
 
 def _fill(items: Sequence[Item]) -> float:
     """Share of the box around items that their boxes cover, at most."""
-    whole = _area(covering(items))
-    return sum(_area(item["bbox"]) for item in items) / whole if whole else 1.0
+    whole = sum(map(_area, covering(items)))
+    return sum(_area(part) for item in items for part in _parts(item)) / whole if whole else 1.0
 
 
 def _area(box: Sequence[float]) -> float:

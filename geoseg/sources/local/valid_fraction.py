@@ -51,8 +51,15 @@ class _Fills:
     numbers: tuple[float | None, ...]
     zero: bool
 
+    @property
+    def jointly(self) -> bool:
+        """Number 0 of all bands of a photograph: black in one band was observed, black in all was not."""
+        return not self.zero and len(self.numbers) > 0 and all(number == 0 for number in self.numbers)
+
     def leave(self, pixels: NDArray[np.floating]) -> NDArray[np.bool_]:
         """(pixel,) of (band, pixel), digital numbers: the pixels that were observed."""
+        if self.jointly:
+            return np.asarray((np.isfinite(pixels) & (pixels != 0)).any(axis=0))
         known = np.isfinite(pixels).all(axis=0)
         if self.zero:
             known &= (pixels != 0).any(axis=0)

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
@@ -19,27 +20,33 @@ from geoseg.core import open_raster
 from geoseg.core.area import Area
 from geoseg.core.request import Dates
 from geoseg.errors import GeosegError, NotIngestibleError
+from geoseg.readers.plan_scene import plan_scene
+from geoseg.readers.raster import GridWindow, read_band
+from geoseg.sources.local import raster as raster_module
 from geoseg.sources.local.add import add
 from geoseg.sources.local.footprint import check_on_earth
 from geoseg.sources.local.naming import bands_given
 from geoseg.sources.local.options import TypedOptions
+from geoseg.sources.local.suggest_map import covering, first_map
 from geoseg.sources.local.validate import validate
 from geoseg.sources.search import find_scenes
 
 DAY = "2018-09-21"
 
 
-def write(path, pixels, *, crs="EPSG:32632", names=None, colours=None, **profile):
+PLACE = from_origin(500_000, 1_300_000, 20, 20)
+
+
+def write(path, pixels, *, crs="EPSG:32632", names=None, colours=None, place=PLACE, **profile):
     path.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = pixels.shape
     size = {"count": count, "height": height, "width": width, "dtype": pixels.dtype}
-    place = {"crs": crs, "transform": from_origin(500_000, 1_300_000, 20, 20)}
-    with rasterio.open(path, "w", driver="GTiff", **size, **place, **profile) as file:
+    with rasterio.open(path, "w", driver="GTiff", **size, crs=crs, transform=place, **profile) as file:
+        if colours:
+            file.colorinterp = colours
         file.write(pixels)
         if names:
             file.descriptions = names
-        if colours:
-            file.colorinterp = colours
     return path
 
 
@@ -184,18 +191,68 @@ def test_near_infrared_that_is_tagged_as_alpha_is_a_contradiction(tmp_path, band
     assert item["assets"]["data"]["geoseg:mask"] == "alpha"
 
 
-def test_a_name_that_contradicts_the_tag_is_a_contradiction(tmp_path):
-    tags = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
-    path = write(
-        tmp_path / "a.tif",
-        np.full((4, 32, 32), 90, "uint8"),
-        names=("red", "green", "blue", "nir"),
-        colours=tags,
-        photometric="RGB",
-        ALPHA="YES",
-    )
-    with pytest.raises(NotIngestibleError, match="tagged as alpha"):
-        added(path, out=tmp_path / "mine", sensor="aerial", units=None)
+RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+@pytest.mark.parametrize(
+    ("tag", "described", "bands", "fix"),
+    [
+        (ColorInterp.alpha, "nir", None, "-colorinterp_4 undefined"),
+        (ColorInterp.alpha, "nir", "red,green,blue,nir", "-colorinterp_4 undefined"),
+        (ColorInterp.alpha, None, "red,green,blue,nir", "-colorinterp_4 undefined"),
+        (ColorInterp.alpha, None, "red,green,blue,-", "-colorinterp_4 undefined"),
+        (ColorInterp.undefined, "alpha", None, "-colorinterp_4 alpha"),
+        (ColorInterp.undefined, None, "red,green,blue,alpha", "-colorinterp_4 alpha"),
+        (ColorInterp.alpha, "alpha", None, None),
+        (ColorInterp.alpha, None, "red,green,blue,alpha", None),
+        (ColorInterp.undefined, "nir", None, None),
+        (ColorInterp.undefined, None, "red,green,blue,nir", None),
+    ],
+)
+def test_name_and_tag_of_an_alpha_band_agree_or_the_file_is_rejected(tmp_path, tag, described, bands, fix):
+    names = ("red", "green", "blue", described) if described else None
+    alpha = {"ALPHA": "YES"} if tag == ColorInterp.alpha else {"ALPHA": "NO"}
+    pixels = np.full((4, 32, 32), 90, "uint8")
+    path = write(tmp_path / "a.tif", pixels, names=names, colours=(*RGB, tag), photometric="RGB", **alpha)
+    words = {"sensor": "aerial", "units": None, "bands": bands}
+    if fix:
+        with pytest.raises(NotIngestibleError, match=f"gdal_edit.py {fix} FILE"):
+            added(path, out=tmp_path / "mine", **words)
+    else:
+        (item,) = added(path, out=tmp_path / "mine", **words).items
+        hides = item["assets"]["data"].get("geoseg:mask") == "alpha"
+        assert hides == (tag == ColorInterp.alpha)
+
+
+@pytest.mark.parametrize("bands", ["red,green,blue", "red,green,blue,nir"])
+def test_nodata_0_of_a_photograph_is_black_in_all_bands_and_not_in_one(tmp_path, bands):
+    count = bands.count(",") + 1
+    pixels = np.full((count, 32, 32), 90, "uint8")
+    pixels[-1, :16] = 0  # deep water in near infrared, a black roof in blue
+    pixels[:, 24:] = 0
+    path = write(tmp_path / "a.tif", pixels, nodata=0, photometric="RGB", ALPHA="NO")
+    (item,) = added(path, out=tmp_path / "mine", sensor="aerial", units=None, bands=bands).items
+    assert item["properties"]["geoseg:observed_pct"] == 75.0
+    place, day = Area.from_bbox(tuple(item["bbox"])), Dates(date(2018, 9, 21), date(2018, 9, 21))
+    (scene,) = find_scenes(place, day, "aerial", str(tmp_path / "mine")).scenes
+    grid = GeoBox((32, 32), from_origin(500_000, 1_300_000, 20, 20), "EPSG:32632")
+    for name in ("red", bands.rsplit(",", 1)[-1]):
+        read = read_band(str(path), plan_scene(scene, [name]).bands[0], GridWindow(grid, (0, 32), (0, 32)))
+        assert np.isfinite(read[:24]).all()
+        assert np.isnan(read[24:]).all()
+
+
+def test_a_file_across_the_antimeridian_gets_a_map_command_for_one_side(tmp_path):
+    zone, east = 32760, 1_000 * 819.9  # longitude 180 in UTM zone 60 south, 16.8 degrees south
+    place = from_origin(east - 2000, 8_141_000, 20, 20)
+    path = write(tmp_path / "a.tif", radar(side=200), crs=f"EPSG:{zone}", names=("VV", "VH"), place=place)
+    (item,) = added(path, out=tmp_path / "mine").items
+    east_of, west_of = covering([item])
+    assert 179.9 < east_of[0] < east_of[2] == 180 and west_of[0] == -180 < west_of[2] < -179.9
+    request = first_map([item], tmp_path / "mine" / "catalog.json")
+    assert request is not None
+    found = find_scenes(request.area, request.dates, "s1", str(tmp_path / "mine"))
+    assert [scene.id for scene in found.scenes] == ["a"]
 
 
 # -- names ----------------------------------------------------------------------------------------------------------
