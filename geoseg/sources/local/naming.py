@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.core.instants import parse_instant
@@ -232,6 +233,23 @@ def time_in_name(path: Path) -> datetime | None:
                 continue
             return time if "T" in form else time + timedelta(hours=12)
     return None
+
+
+HYP3 = re.compile(r"_RTC\d+_G_[gs](?P<quantity>[pda])[uw][nf][ec][dm]_[0-9A-F]{4}(?:_|$)", re.IGNORECASE)
+"""Names of ASF's HyP3: gamma0 or sigma0, then p (power), d (decibel) or a (amplitude)."""
+
+IN_DECIBEL = re.compile(r"^(?:sigma|gamma|beta)0_(?:vv|vh|hh|hv)_db$", re.IGNORECASE)
+"""SNAP's name of a band in decibels."""
+
+
+def quantity_in_name(raster: RasterFile) -> Literal["linear", "db", "amplitude"] | None:
+    """Read the quantity of backscatter from a name that states it without doubt: HyP3's file, SNAP's bands or files."""
+    if match := HYP3.search(raster.path.stem):
+        quantities: dict[str, Literal["linear", "db", "amplitude"]] = {"p": "linear", "d": "db", "a": "amplitude"}
+        return quantities[match["quantity"].lower()]
+    polarised = [text for text in raster.descriptions if re.search(r"(?:vv|vh|hh|hv)", text, re.IGNORECASE)]
+    names = polarised or [raster.path.stem]
+    return "db" if all(IN_DECIBEL.match(name) for name in names) else None
 
 
 def acquired(given: datetime | None, stated: datetime | None, path: Path) -> tuple[datetime, tuple[str, ...]]:

@@ -26,6 +26,9 @@ BAND_IN_NAME = re.compile(r"^(?P<scene>.*?)(?:^|[-_. ])(?P<band>[A-Za-z0-9]+)(?:
 MASK_NAME = re.compile(r"^(?P<image>.+)_(?P<mask>udm2?)$", re.IGNORECASE)
 """``composite_udm2`` beside ``composite``: the mask that Planet's composite tool writes."""
 
+COMPANION = re.compile(r"^(?P<scene>.+)_(?:inc_map(?:_ell)?|ls_map|dem|rgb|area|scatarea)$", re.IGNORECASE)
+"""``X_ls_map`` beside ``X_VV``: layers that HyP3 delivers with radar, which no model reads."""
+
 LEVEL_IN_NAME = re.compile(r"(?:^|[-_])(L1C|L2A)(?:[-_]|$)")
 POLARISATION = re.compile(r"^(?P<scene>.*?)[-_.]?(?P<band>vv|vh|hh|hv)$", re.IGNORECASE)
 
@@ -38,11 +41,13 @@ class PlainFiles:
         id: Of the item.
         paths: Its files, in the order of their names.
         masks: Mask files beside them, by the name of the asset (``udm2``).
+        companions: Other layers beside them, which are left out.
     """
 
     id: str
     paths: tuple[Path, ...]
     masks: tuple[tuple[str, Path], ...] = ()
+    companions: tuple[Path, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -72,6 +77,9 @@ class PlainFiles:
             notes += said
         faults.raise_all(self.path)
         masks = tuple(mask_file(path, raster, name, layout(options.sensor).masks[name]) for name, path in self.masks)
+        if self.companions:
+            left_out = ", ".join(path.name for path in self.companions)
+            notes += (f"left out, as no model reads them: {left_out}",)
         level = _level(files, options)
         if level in ("L1C", "TOA"):
             notes += (
@@ -174,6 +182,7 @@ def group_plain(paths: list[Path], sensor: str) -> list[PlainFiles]:
     A mask named after an image (``composite_udm2`` beside ``composite``) belongs to it.
     """
     images, masks = _without_masks(paths, sensor)
+    images, companions = _without_companions(images, sensor)
     groups: dict[tuple[Path, str, bool], list[Path]] = {}
     for path in images:
         match = _band_match(path, sensor)
@@ -184,8 +193,32 @@ def group_plain(paths: list[Path], sensor: str) -> list[PlainFiles]:
         bands = {_band_of(path, sensor, several=True) for path in members}
         together = by_band and (sensor_record(sensor).polarised or len(bands) == len(members) > 1)
         parts = [(scene, members)] if together else [(path.stem, [path]) for path in members]
-        found += [PlainFiles(name, tuple(sorted(part)), tuple(masks.get(part[0], ()))) for name, part in parts]
+        found += [
+            PlainFiles(
+                name,
+                tuple(sorted(part)),
+                tuple(masks.get(part[0], ())),
+                tuple(sorted(companions.get((part[0].parent, name.lower()), ()))),
+            )
+            for name, part in parts
+        ]
     return found
+
+
+def _without_companions(paths: list[Path], sensor: str) -> tuple[list[Path], dict[tuple[Path, str], list[Path]]]:
+    """The images, and by folder and scene the layers that belong to one of them."""
+    if not sensor_record(sensor).polarised:
+        return paths, {}
+    scenes = {(path.parent, path.stem.lower()) for path in paths}
+    scenes |= {(path.parent, match["scene"].lower()) for path in paths if (match := POLARISATION.match(path.stem))}
+    images, companions = [], dict[tuple[Path, str], list[Path]]()
+    for path in paths:
+        match = COMPANION.match(path.stem)
+        if match and (key := (path.parent, match["scene"].lower())) in scenes:
+            companions.setdefault(key, []).append(path)
+        else:
+            images.append(path)
+    return images, companions
 
 
 def _without_masks(paths: list[Path], sensor: str) -> tuple[list[Path], dict[Path, list[tuple[str, Path]]]]:

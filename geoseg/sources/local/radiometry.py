@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.sensors import sensor as sensor_record
 from geoseg.errors import BadOptionError, RadiometryUnknownError
 from geoseg.sources.local.layouts import layout
+from geoseg.sources.local.naming import quantity_in_name
 from geoseg.sources.local.product import LinearConversion, Options, Units
 from geoseg.sources.local.raster import RasterFile
 
@@ -64,6 +67,19 @@ def _backscatter(raster: RasterFile, options: Options) -> tuple[Units, LinearCon
             f"{raster.path} holds integers ({raster.dtypes[0]}) without a scale: amplitudes or labels, "
             "no calibrated backscatter. Take the radiometrically terrain-corrected product (RTC) instead."
         )
+    stated = quantity_in_name(raster)
+    if stated == "amplitude":
+        raise RadiometryUnknownError(
+            f"{raster.path} holds amplitudes by its name, expected power or decibels. Order the product in power, or "
+            "square the numbers and rename the file."
+        )
+    if stated and options.units not in (None, stated):
+        raise RadiometryUnknownError(
+            f"{raster.path}: --units says {options.units}, its name says {stated}. Leave --units out, or rename the "
+            "file or band that is wrong."
+        )
+    if stated and options.units is None:
+        options = replace(options, units=stated)
     if options.units is None:
         dated = "" if options.time else " Where a file does not say when it was taken, add --date YYYY-MM-DD."
         raise RadiometryUnknownError(

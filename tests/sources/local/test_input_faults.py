@@ -19,7 +19,7 @@ from rasterio.transform import from_origin
 from geoseg.core import open_raster
 from geoseg.core.area import Area
 from geoseg.core.request import Dates
-from geoseg.errors import GeosegError, NotIngestibleError
+from geoseg.errors import GeosegError, NotIngestibleError, RadiometryUnknownError
 from geoseg.readers.plan_scene import plan_scene
 from geoseg.readers.raster import GridWindow, read_band
 from geoseg.sources.local import raster as raster_module
@@ -283,6 +283,46 @@ def test_what_is_added_can_be_mapped(tmp_path_factory, name, below):
         found = find_scenes(Area.from_bbox((west, south, east, north)), day, "s1", str(folder / "mine" / door))
         (scene,) = found.scenes
         assert scene.item["assets"]["data"]["href"] == str(path)
+
+
+@pytest.mark.parametrize("ending", ["VV", "VH"])
+def test_layers_that_hyp3_delivers_with_a_scene_are_left_out_with_a_note(tmp_path, ending):
+    scene = "S1A_IW_20180921T053211_DVP_RTC30_G_gduned_1A2B"
+    names = [f"{scene}_{each}.tif" for each in (ending, "inc_map", "ls_map", "dem", "rgb", "area", "scatarea")]
+    for name in names:
+        write(tmp_path / "in" / name, radar(count=1))
+    answer = added(tmp_path / "in", out=tmp_path / "mine", units=None, date=None)
+    (item,) = answer.items
+    assert not answer.refused
+    assert [asset["href"] for asset in item["assets"].values()] == [str(tmp_path / "in" / names[0])]
+    (note,) = (each for each in item["properties"]["geoseg:notes"] if each.startswith("left out"))
+    assert all(name in note for name in names[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "expected"),
+    [
+        ("S1A_IW_20180921T053211_DVP_RTC30_G_gduned_1A2B_VV", None, "db"),
+        ("S1A_IW_20180921T053211_DVP_RTC20_G_spwfcm_1A2B_VV", None, "linear"),
+        ("S1A_IW_20180921T053211_DVP_RTC30_G_gauned_1A2B_VV", None, None),
+        ("Sigma0_VV_db", None, "db"),
+        ("a", "Gamma0_VV_db", "db"),
+        ("a", "Sigma0_VV", None),
+        ("flood_db", "VV", None),  # not the name of a known product
+    ],
+)
+def test_units_come_from_names_that_state_them_and_a_contradiction_is_rejected(tmp_path, name, description, expected):
+    numbers = np.abs(radar(count=1)) / 100 if expected == "linear" else radar(count=1)
+    path = write(tmp_path / f"{name}.tif", numbers, names=(description,) if description else None)
+    if expected is None:
+        with pytest.raises(RadiometryUnknownError, match=r"amplitude|--units"):
+            added(path, out=tmp_path / "mine", units=None)
+        return
+    (item,) = added(path, out=tmp_path / "mine", units=None).items
+    assert item["properties"]["geoseg:units"] == expected
+    other = {"db": "linear", "linear": "db"}[expected]
+    with pytest.raises(RadiometryUnknownError, match=f"--units says {other}, its name says {expected}"):
+        added(path, out=tmp_path / "mine", units=other)
 
 
 @pytest.mark.parametrize("encoded", ["scene%20two.tif", "./scene%20two.tif", "../in/scene%20two.tif"])
