@@ -161,8 +161,8 @@ def _description(card: ModelCard) -> str:
     if card.unit != "reflectance":
         return f"{first} Other numbers (digital numbers, linear power) must be converted first."
     return (
-        f"{first} Reflectance is 0..1. For digital numbers that are reflectance times 10000, set the standardization in "
-        f"Deepness to mean 0 and std {10000 / 255:.4f}; for Sentinel-2 of processing baseline 04.00 or later, whose "
+        f"{first} Reflectance is 0..1. For digital numbers that are reflectance times 10000, set the standardization "
+        f"in Deepness to mean 0 and std {10000 / 255:.4f}; for Sentinel-2 of processing baseline 04.00 or later, whose "
         f"numbers are 1000 larger, to mean {1000 / 255:.4f} and std {10000 / 255:.4f}."
     )
 

@@ -132,7 +132,9 @@ def test_the_standardisation_that_the_description_names_turns_digital_numbers_in
     text = json.loads(export.deepness_metadata(CARD.model_copy(update=REFLECTANCE))["description"])
     assert "green, nir in this order, reflectance" in text
     pairs = re.findall(r"mean ([\d.]+) and std ([\d.]+)", text)
-    reflectance = [(dn / 255 - float(mean)) / float(std.rstrip(".")) for dn, (mean, std) in zip((2500, 3500), pairs, strict=True)]
+    reflectance = [
+        (dn / 255 - float(mean)) / float(std.rstrip(".")) for dn, (mean, std) in zip((2500, 3500), pairs, strict=True)
+    ]
     assert reflectance == pytest.approx([0.25, 0.25], abs=1e-5)
     assert "dB" in json.loads(export.deepness_metadata(CARD)["description"])
 
