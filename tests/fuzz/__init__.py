@@ -1,0 +1,1 @@
+"""Inputs at random, with fixed seeds: ``python -m tests.fuzz.run --count N --seed S``."""
