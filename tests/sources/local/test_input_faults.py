@@ -22,7 +22,6 @@ from geoseg.core.request import Dates
 from geoseg.errors import GeosegError, NotIngestibleError, RadiometryUnknownError
 from geoseg.readers.plan_scene import plan_scene
 from geoseg.readers.raster import GridWindow, read_band
-from geoseg.sources.local import raster as raster_module
 from geoseg.sources.local.add import add
 from geoseg.sources.local.footprint import check_on_earth
 from geoseg.sources.local.naming import bands_given
