@@ -134,7 +134,7 @@ def map_flood(
     Raises:
         GeosegError: What stands in the way, in one sentence; nothing half-written is left under a final name.
     """
-    compute, run = compute or Compute(), Run(Path(out), Clock())
+    compute, run = compute or Compute(), RunFolder(Path(out), Clock())
     check_out(run.out, overwrite=overwrite)
     with run_lock(run.out):
         check_out(run.out, overwrite=overwrite)  # another run may just have finished
@@ -153,7 +153,7 @@ def map_flood(
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunFolder:
     """Where a run writes, and how long its steps took."""
 
     out: Path
@@ -190,7 +190,7 @@ def infer(
         return event, run(inputs.pre_event, "before") if inputs.pre_event else None
 
 
-def classify(inputs: MapInputs, event: InferenceResult, pre_event: InferenceResult | None, run: Run) -> MapData:
+def classify(inputs: MapInputs, event: InferenceResult, pre_event: InferenceResult | None, run: RunFolder) -> MapData:
     """Fill the mask from the probability and from what is known of permanent water, and measure it."""
     plan, reference, layers = inputs.plan, inputs.reference, event.layers
     request, card = plan.request, plan.card

@@ -130,5 +130,5 @@ def test_what_is_refused():
         compare({}, {}, IOU, seed=0)
     with pytest.raises(InputRangeError, match="same labels"):
         compare(ten, ten | {"chip3": Confusion(np.eye(2, dtype=int))}, IOU, seed=0)
-    with pytest.raises(BadOptionError, match="permutations"):
+    with pytest.raises(BadOptionError, match="Permutations"):
         compare(ten, ten, IOU, seed=0, resamples=0)

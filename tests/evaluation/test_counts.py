@@ -96,7 +96,7 @@ def test_it_cannot_be_changed():
         (np.full((2, 2), 2, np.int16), np.zeros((2, 2), np.uint8), "label holds 2"),
         (np.full((2, 2), -9, np.int16), np.zeros((2, 2), np.uint8), "label holds -9"),
         (np.full((2, 2), -1, np.int16), np.full((2, 2), 7, np.uint8), "prediction holds 7"),
-        (np.zeros((2, 2), np.int16), np.zeros((2, 2), np.float32), "no mask"),
+        (np.zeros((2, 2), np.int16), np.zeros((2, 2), np.float32), "Give a mask"),
     ],
 )
 def test_what_is_refused(truth, prediction, says):

@@ -407,9 +407,9 @@ def test_two_scenes_of_one_band_each_stay_two(tmp_path):
     ],
 )
 def test_the_date_is_in_the_name(tmp_path, sensor, name, time):
-    pixels = radar(1) if sensor == "s1" else np.full((3, 32, 32), 90, "uint8")
+    pixels = 10 ** (radar(1) / 10) if sensor == "s1" else np.full((3, 32, 32), 90, "uint8")
     path = write(tmp_path / f"{name}.tif", pixels)
-    words = {} if sensor == "s1" else {"bands": "red,green,blue", "units": None}
+    words = {"units": "linear"} if sensor == "s1" else {"bands": "red,green,blue", "units": None}
     (item,) = added(path, out=tmp_path / "mine", sensor=sensor, date=None, **words).items
     assert item["properties"]["datetime"] == time
 
