@@ -55,8 +55,8 @@ def scenes(make_scene):
 
 def test_a_new_composite_is_one_class_and_one_line(scenes, monkeypatch):
     monkeypatch.setitem(COMPOSITES, "darkest", DarkestComposite)
-    asked = {"instant": DAY, "composite": "darkest"}
-    pixels = Cube.of(scenes, grid(40, 40), ("swir16", "green"), **asked).tile(0, 0)
+    cube = Cube.of(scenes, grid(40, 40), ("swir16", "green"), instant=DAY)
+    pixels = cube.with_composite("darkest").tile(0, 0)
     each = [Cube.of([scene], grid(40, 40), ("swir16", "green"), instant=DAY).tile(0, 0).values for scene in scenes]
     observed = np.isfinite(each).all(axis=1)
     darkest = np.where(observed, np.array(each)[:, 1], np.inf).argmin(axis=0)
@@ -67,10 +67,10 @@ def test_a_new_composite_is_one_class_and_one_line(scenes, monkeypatch):
 
 
 def test_a_composite_that_keeps_all_passes_is_computed_a_few_rows_at_a_time(scenes, monkeypatch):
-    asked = {"instant": DAY, "composite": "median"}
-    whole = Cube.of(scenes, grid(40, 40), ("green",), **asked).tile(0, 0)
+    cube = Cube.of(scenes, grid(40, 40), ("green",), instant=DAY).with_composite("median")
+    whole = cube.tile(0, 0)
     monkeypatch.setattr("geoseg.readers.cube.PASSES_BYTES", 7 * 3 * 40 * 4)
-    strips = Cube.of(scenes, grid(40, 40), ("green",), **asked).tile(0, 0)
+    strips = cube.tile(0, 0)
     np.testing.assert_array_equal(strips.values, whole.values)
     np.testing.assert_array_equal(strips.source, whole.source)
 
