@@ -305,7 +305,7 @@ def test_what_cannot_be_built(name, options, error):
 @pytest.mark.parametrize(
     ("logits", "target", "weight", "says"),
     [
-        ((1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64), None, "built for"),
+        ((1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64), None, "expected shape"),
         ((1, 1, 2, 2), torch.full((1, 2, 2), 255), None, "255"),
         ((1, 1, 2, 2), torch.full((1, 2, 2), -2), None, "-2"),
         ((1, 1, 2, 2), torch.zeros(1, 2, 3, dtype=torch.int64), None, "do not fit"),
@@ -345,7 +345,7 @@ def test_deep_supervision_reaches_every_head_with_a_weight():
 
 @pytest.mark.parametrize("weights", [[1, 1], [0, 0, 0], [1, -1, 1]])
 def test_deep_supervision_refuses_weights_that_do_not_fit(weights):
-    with pytest.raises(BadOptionError, match="3 heads"):
+    with pytest.raises(BadOptionError, match="expected 3 numbers"):
         deep_supervision(
             build_loss("ce", classes=1), [torch.zeros(1, 1, 2, 2)] * 3, torch.zeros(1, 2, 2).long(), weights
         )
