@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from geoseg.core.atomic import cache_folder
 from geoseg.core.progress import Report
-from geoseg.core.request import Dates, Request
+from geoseg.core.request import Dates
 from geoseg.core.scene import Found
 from geoseg.errors import MissingBandError
 from geoseg.inference.job import ModelInput
 from geoseg.inference.windows import WindowPlan
 from geoseg.readers import Cube
-from geoseg.resolve import MapPlan, choose_scenes, dates_before, event_bands, pre_event_bands
+from geoseg.resolve import MapPlan, choose_scenes, search_scenes
 from geoseg.sources.local.add import add
 from geoseg.sources.local.product import Options
-from geoseg.sources.search import download_scene, find_scenes
+from geoseg.sources.search import download_scene
 from geoseg.water.permanent import PermanentWater, permanent_water
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ def acquire(plan: MapPlan, report: Report) -> MapInputs:
     """
     plan = _order(plan, report) if plan.to_order else plan
     request, card = plan.request, plan.card
-    now = _cube(plan, plan.event, event_bands(card), request.dates)
+    now = _cube(plan, plan.event, card.event_bands, request.dates)
     second, before = None, plan.pre_event
     if before is not None and request.before is not None:
-        earlier = _cube(plan, before, pre_event_bands(card) or card.bands, request.before)
+        earlier = _cube(plan, before, card.pre_event_bands or card.bands, request.before)
         event = ModelInput(card.bands, now, earlier if card.wants_pre_event else None)
         second = None if card.wants_pre_event else ModelInput(card.bands, earlier)
     else:
@@ -99,13 +99,7 @@ def _order(plan: MapPlan, report: Report) -> MapPlan:
     request, folder = plan.request, cache_folder("planet-catalog")
     downloaded = [download_scene(scene, report=report) for scene in plan.to_order]
     add(downloaded, folder, Options(sensor=request.sensor))
-
-    def found(dates: Dates) -> Found:
-        here: Request = request.with_(catalog=str(folder))
-        return find_scenes(here.area, dates, here.sensor, here.catalog, max_cloud_pct=here.max_cloud_pct)
-
-    event = found(request.dates.widened(request.window_days))
-    pre_event = found(dates_before(request)) if request.before else None
+    event, pre_event = search_scenes(request.with_(catalog=str(folder)))
     return choose_scenes(replace(plan, event=event, pre_event=pre_event))
 
 

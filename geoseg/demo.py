@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.progress import Report, silent
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.core.request import Request
 from geoseg.core.scores import foreground_iou
 from geoseg.errors import BadOptionError
 from geoseg.pipeline import map_flood
 from geoseg.result import MapResult
 from geoseg.simulate import Region, demo_folder, ensure, is_made, region, regions
+from geoseg.water.codes import DRY, FLOOD
 
 REFERENCE_WATER = "demo/reference-water"
 MODELS = {"s1": "otsu-vh", "s2": "mndwi", "planetscope": "ndwi"}
@@ -26,7 +28,6 @@ WHY_NOT = {
     "aerial": ": its aerial image is red, green and blue, in which no model of geoseg's finds water. "
     "`geoseg map --sensor aerial --catalog demo --model buildings-rgb` maps its buildings"
 }
-DRY, FLOOD, PERMANENT, NOT_OBSERVED = 0, 1, 2, 255
 EDGE = 0.03
 """Share of the scene's extent that the demo's box leaves out on every side."""
 

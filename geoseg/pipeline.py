@@ -21,6 +21,7 @@ from geoseg.acquire import MapInputs, acquire
 from geoseg.core.clock import Clock
 from geoseg.core.lock import run_lock
 from geoseg.core.progress import Report, silent
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.core.request import Request
 from geoseg.core.scene import Scene
 from geoseg.errors import BadOptionError, EngineError, GeosegError, OutputError, SceneUnreadableError
@@ -37,7 +38,7 @@ from geoseg.readers import Cube, Failure
 from geoseg.readers.read_spec import BandReadSpec
 from geoseg.resolve import resolution_note, resolve, with_absolute_paths
 from geoseg.result import MapResult
-from geoseg.water.codes import NOT_OBSERVED, Legend
+from geoseg.water.codes import Legend
 from geoseg.water.mask import AreaOfInterest, MaskRule, fill_mask
 from geoseg.water.observation_dates import early_warning
 from geoseg.water.permanent import pre_event_water, union

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.catalog.cards import BEFORE, ModelCard
+from geoseg.catalog.cards import ModelCard
 from geoseg.catalog.collections import PlanetData, collection, collections
 from geoseg.catalog.reflectance import default_card, reflectance_warnings
 from geoseg.catalog.sensors import Sensor, sensor
@@ -66,6 +66,11 @@ class MapPlan:
         return abs(float(self.grid.resolution.x))
 
     @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """Scenes of the event, then those of the time before it."""
+        return (*self.event.scenes, *(self.pre_event.scenes if self.pre_event else ()))
+
+    @property
     def rejected(self) -> tuple[RejectedScene, ...]:
         """Scenes that were found and are not used, of the event and of the time before it."""
         return (*self.event.rejected, *(self.pre_event.rejected if self.pre_event else ()))
@@ -73,8 +78,7 @@ class MapPlan:
     @property
     def to_order(self) -> tuple[Scene, ...]:
         """Scenes that have no files before they are ordered and downloaded."""
-        scenes = (*self.event.scenes, *(self.pre_event.scenes if self.pre_event else ()))
-        return tuple(scene for scene in scenes if is_to_order(scene))
+        return tuple(scene for scene in self.scenes if is_to_order(scene))
 
 
 def resolve(request: Request, report: Report = silent) -> MapPlan:
@@ -98,11 +102,19 @@ def resolve(request: Request, report: Report = silent) -> MapPlan:
     _check_model(request, asked.card)
     grid = _grid(request, request.resolution_m or record.gsd_m)
     report(Progress("search", 0, 1))
-    event = _search(request, request.dates.widened(request.window_days))
-    pre_event = _search(request, dates_before(request)) if request.before else None
-    plan = choose_scenes(MapPlan(request, record, asked, grid, event, pre_event))
+    plan = choose_scenes(MapPlan(request, record, asked, grid, *search_scenes(request)))
     report(Progress("search", 1, 1, note=f"{len(plan.event.scenes)} scenes"))
     return plan
+
+
+def search_scenes(request: Request) -> tuple[Found, Found | None]:
+    """Search the catalogue for scenes of the event, and of the time before it where that was asked for.
+
+    Raises:
+        CatalogError: The search failed, or matched nothing.
+    """
+    event = _search(request, request.dates.widened(request.window_days))
+    return event, _search(request, dates_before(request)) if request.before else None
 
 
 def choose_scenes(plan: MapPlan) -> MapPlan:
@@ -115,18 +127,17 @@ def choose_scenes(plan: MapPlan) -> MapPlan:
         BadOptionError: A change model has no earlier scene on a track of the event.
         ReadError: Not one scene can be read as physical quantities.
     """
-    request, found, earlier = plan.request, plan.event, plan.pre_event
-    scenes = (*found.scenes, *(earlier.scenes if earlier else ()))
+    request, earlier = plan.request, plan.pre_event
     named = request.model is not None
-    model = plan.model if named else resolve_model(OWN + default_card(plan.sensor, scenes, _reads).name)
+    model = plan.model if named else resolve_model(OWN + default_card(plan.sensor, plan.scenes, _reads).name)
     card = model.card
-    event = _usable(found, event_bands(card))
-    pre_event = None if earlier is None else _usable(earlier, pre_event_bands(card) or card.bands)
+    event = _usable(plan.event, card.event_bands)
+    pre_event = None if earlier is None else _usable(earlier, card.pre_event_bands or card.bands)
     event, pre_event, tracks = _compare_tracks(request, card, event, pre_event)
     scenes = (*event.scenes, *(pre_event.scenes if pre_event else ()))
     warnings = (*reflectance_warnings(plan.sensor, card, scenes, named=named), *tracks)
     grid = plan.grid
-    if request.resolution_m is None and (own_m := coarser_pixel_m(scenes, event_bands(card), plan.sensor.gsd_m)):
+    if request.resolution_m is None and (own_m := coarser_pixel_m(scenes, card.event_bands, plan.sensor.gsd_m)):
         grid = _grid(request, own_m)
     return replace(plan, model=model, grid=grid, event=event, pre_event=pre_event, warnings=warnings)
 
@@ -141,8 +152,7 @@ def resolution_note(plan: MapPlan) -> str | None:
         end = f"finer ones show nothing more (--resolution {default_m:g} makes them)."
         end = end if fits else f"{meant}, so the map may be wrong."
         return f"The map's pixels are {grid_m:g} m like those of the imagery, not {default_m:g} m: {end}"
-    scenes = (*plan.event.scenes, *(plan.pre_event.scenes if plan.pre_event else ()))
-    own_m = coarser_pixel_m(scenes, event_bands(card), grid_m)
+    own_m = coarser_pixel_m(plan.scenes, card.event_bands, grid_m)
     if own_m is None:
         return None if fits else f"{meant}; at {grid_m:g} m it may be wrong."
     told = f"The imagery's own pixels are {own_m:g} m, {own_m / grid_m:.2g} times as long as the map's {grid_m:g} m"
@@ -165,7 +175,7 @@ def scenes_for(request: Request) -> Found:
     found = _search(request, request.dates.widened(request.window_days))
     if request.model is None:
         card = default_card(sensor(request.sensor), found.scenes, _reads)
-    return _usable(found, event_bands(card))
+    return _usable(found, card.event_bands)
 
 
 def model_of(request: Request) -> ModelRef:
@@ -176,16 +186,6 @@ def model_of(request: Request) -> ModelRef:
         BundleError: The folder is no bundle.
     """
     return resolve_model(request.model or OWN + sensor(request.sensor).default_model)
-
-
-def event_bands(card: ModelCard) -> tuple[str, ...]:
-    """Bands that a model reads of the event."""
-    return tuple(band for band in card.bands if not band.startswith(BEFORE))
-
-
-def pre_event_bands(card: ModelCard) -> tuple[str, ...]:
-    """Bands that a model reads of the time before the event, by the names that scenes have for them."""
-    return tuple(band.removeprefix(BEFORE) for band in card.bands if band.startswith(BEFORE))
 
 
 def dates_before(request: Request) -> Dates:

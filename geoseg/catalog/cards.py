@@ -212,9 +212,19 @@ class ModelCard(Record):
                 raise ValueError(f"normalisation.scale {self.normalisation.scale:g} / std {std:g} is beyond float32")
 
     @property
+    def event_bands(self) -> tuple[str, ...]:
+        """Bands that the model reads of the event."""
+        return tuple(band for band in self.bands if not band.startswith(BEFORE))
+
+    @property
+    def pre_event_bands(self) -> tuple[str, ...]:
+        """Bands that the model reads of the time before the event, by the names that scenes have for them."""
+        return tuple(band.removeprefix(BEFORE) for band in self.bands if band.startswith(BEFORE))
+
+    @property
     def wants_pre_event(self) -> bool:
         """The model reads imagery from before the flood."""
-        return any(band.startswith(BEFORE) for band in self.bands)
+        return bool(self.pre_event_bands)
 
 
 @cache

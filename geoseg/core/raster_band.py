@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+NOT_OBSERVED = 255
+"""Value of a pixel that was not observed, in every byte layer: mask, probability, source. Never dry."""
+
 RGB = tuple[int, int, int]
 """Red, green, blue, 0..255."""
 
@@ -25,4 +28,4 @@ class RasterBand:
     colours: Mapping[int, RGB] | None = None
     categories: Mapping[int, str] | None = None
     unit: str = ""
-    nodata: int = 255
+    nodata: int = NOT_OBSERVED

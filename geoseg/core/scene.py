@@ -29,11 +29,6 @@ class Track:
     relative_orbit: int | None = None
     orbit_state: str = ""
 
-    @property
-    def is_known(self) -> bool:
-        """Orbit or direction is stated."""
-        return self.relative_orbit is not None or bool(self.orbit_state)
-
     def differs_from(self, other: Track) -> bool:
         """Tell whether two tracks state different orbits or directions; what either leaves out is not compared."""
         orbits = None not in (self.relative_orbit, other.relative_orbit) and self.relative_orbit != other.relative_orbit

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadOptionError, InputRangeError
-from geoseg.evaluation.counts import NOT_OBSERVED
 
 PERCENTS = 101
 """0 to 100 per cent."""

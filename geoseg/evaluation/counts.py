@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import InputRangeError
-
-NOT_OBSERVED = 255
-"""Mask value of pixels that are not observed; never counted as class 0."""
 
 
 @dataclass(frozen=True, eq=False)

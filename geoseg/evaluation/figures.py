@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.atomic import atomic_file
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.core.scores import foreground_iou
 from geoseg.datasets.pair import UNLABELLED, Pair
-from geoseg.evaluation.counts import NOT_OBSERVED
 from geoseg.evaluation.held_out import file_stem, read_mask
 from geoseg.evaluation.protocol import Evaluated
 from geoseg.evaluation.records import ChipRecord, FoldRecord, own_id

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from geoseg.catalog.cards import ModelCard
 from geoseg.core.progress import silent
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.datasets.pair import Pair
-from geoseg.inference.blend import NOT_OBSERVED, Blend
+from geoseg.inference.blend import Blend
 from geoseg.inference.image_source import ArrayImage
 from geoseg.inference.job import BlockResult, InferenceJob, ModelInput
 from geoseg.inference.local import LocalExecutor
@@ -76,7 +77,7 @@ def predict_pair(predictor: Predictor, pair: Pair, *, batch_size: int = 8, threa
     percent = np.concatenate([row.percent for row in predict_rows(executor, job, Blend(job.plan), count)])
     mask = mask_codes(percent, None, fitted.card.threshold_pct)
     seconds = perf_counter() - begun
-    no_answer = (percent == NOT_OBSERVED) & ~np.isnan(pixels).any(axis=0)
+    no_answer = (percent == NOT_OBSERVED) & (image.tile(0, 0).source != NOT_OBSERVED)
     return Predicted(percent, mask, no_answer, seconds, chips, fitted.scene_threshold_info())
 
 

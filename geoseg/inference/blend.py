@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.inference.windows import Block, WindowIndex, WindowPlan
 
 STEPS = 10_000
 """Steps of a probability of 1: a hundredth of the resolution of the output, which is one per cent."""
-NOT_OBSERVED = 255
 _PER_CENT = ((np.arange(STEPS + 1) + STEPS // 200) // (STEPS // 100)).astype(np.uint8)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.inference.blend import NOT_OBSERVED
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.inference.windows import Span
 from geoseg.readers import Pixels
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.catalog.cards import BEFORE
-from geoseg.inference.blend import NOT_OBSERVED, BlockSums
+from geoseg.core.raster_band import NOT_OBSERVED
+from geoseg.inference.blend import BlockSums
 from geoseg.inference.chip_predictor import ChipPredictor
 from geoseg.inference.image_source import ImageSource
 from geoseg.inference.tiles import TileReader

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.atomic import atomic_file
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.core.text import counted
 from geoseg.products.graticule import Frame, nice
 from geoseg.products.map_data import MapData
 from geoseg.water.areas import ClassAreas
-from geoseg.water.codes import NOT_OBSERVED, Legend
+from geoseg.water.codes import Legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.core.scene import Scene, by_nearness, passes
 from geoseg.errors import BadOptionError, MissingBandError, RadiometryUnknownError, SceneUnreadableError
 from geoseg.readers.access import captured_settings, check_credentials
 from geoseg.readers.block_alignment import block_offset
 from geoseg.readers.composites import COMPOSITES, check_composite
-from geoseg.readers.composites.mosaic import NOT_OBSERVED, observed
+from geoseg.readers.composites.mosaic import observed
 from geoseg.readers.footprint import touches
 from geoseg.readers.pixel_size import coarser_note
 from geoseg.readers.plan_scene import plan_scene

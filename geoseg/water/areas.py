@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.inference.layers import Window
-from geoseg.water.codes import DRY, FLOOD, NOT_OBSERVED, PERMANENT, Legend
+from geoseg.water.codes import DRY, FLOOD, PERMANENT, Legend
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox

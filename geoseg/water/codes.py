@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from geoseg.catalog import target
 from geoseg.catalog.target import DRY_COLOUR, TargetClass
-from geoseg.core.raster_band import RGB, RasterBand
+from geoseg.core.raster_band import NOT_OBSERVED, RGB, RasterBand
 
 DRY = 0
 FLOOD = 1
 PERMANENT = 2
-NOT_OBSERVED = 255
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.inference.layers import ByteLayer, Window
 from geoseg.water.areas import AreaCounter, ClassAreas, aoi_mask
-from geoseg.water.codes import FLOOD, NOT_OBSERVED, mask_codes
+from geoseg.water.codes import FLOOD, mask_codes
 from geoseg.water.reference import WaterMask
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.core.request import Dates, Request
 from geoseg.core.scene import Scene
 from geoseg.core.text import percent
 from geoseg.inference.layers import ByteLayer
 from geoseg.water.areas import aoi_mask
-from geoseg.water.codes import NOT_OBSERVED
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox

@@ -11,6 +11,7 @@ import numpy as np
 
 from geoseg.catalog.collections import StacApi, collections
 from geoseg.core.area import BBox
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.core.request import Request
 from geoseg.core.scene import Found
 from geoseg.core.vectors import split_layer
@@ -19,7 +20,6 @@ from geoseg.inference.layers import ByteLayer, Window
 from geoseg.inference.tiles import TileReader
 from geoseg.readers import Cube, Failure
 from geoseg.sources.search import find_items
-from geoseg.water.codes import NOT_OBSERVED
 from geoseg.water.reference import WaterMask, open_reference
 
 if TYPE_CHECKING:

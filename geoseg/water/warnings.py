@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from geoseg.catalog.cards import ModelCard
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.core.scene import RejectedScene
 from geoseg.core.text import counted, percent
 from geoseg.readers import Failure
 from geoseg.water.areas import ClassAreas
-from geoseg.water.codes import DRY, FLOOD, NOT_OBSERVED, PERMANENT
+from geoseg.water.codes import DRY, FLOOD, PERMANENT
 from geoseg.water.mask import MaskSummary
 
 MIN_RECALL_PCT = 50

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadOptionError, InputRangeError
 from geoseg.evaluation.boundary import BoundaryCounts
-from geoseg.evaluation.counts import NOT_OBSERVED
 
 SHAPE = (7, 8)
 TRUTHS = hnp.arrays(np.int16, SHAPE, elements=st.integers(-1, 1))

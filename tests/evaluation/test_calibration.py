@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.classification import BinaryCalibrationError, MulticlassCalibrationError
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import BadOptionError, InputRangeError
 from geoseg.evaluation.calibration import PERCENTS, ProbabilityCounts
-from geoseg.evaluation.counts import NOT_OBSERVED
 
 
 def scene(seed: int, edges: int | None = None) -> tuple:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import InputRangeError
-from geoseg.evaluation.counts import NOT_OBSERVED, Confusion, stacked
+from geoseg.evaluation.counts import Confusion, stacked
 
 
 def scene(seed: int, classes: int = 3, shape: tuple[int, int] = (40, 30)) -> tuple:

@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.datasets.pair import UNLABELLED
-from geoseg.evaluation.counts import NOT_OBSERVED, Confusion
+from geoseg.evaluation.counts import Confusion
 from geoseg.evaluation.figures import (
     FALSE_ALARM,
     HIDDEN,

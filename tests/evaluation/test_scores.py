@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from torchmetrics import classification
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.datasets.pair import UNLABELLED
 from geoseg.errors import UnknownNameError
-from geoseg.evaluation.counts import NOT_OBSERVED, Confusion, stacked
+from geoseg.evaluation.counts import Confusion, stacked
 from geoseg.evaluation.scores import UnitMean, pooled, score_function, score_functions, unit_means
 
 BINARY = ("dry", "water")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from geoseg.catalog.target import TARGETS, WATER
-from geoseg.water.codes import DRY, FLOOD, NOT_OBSERVED, PERMANENT, Legend, mask_codes
+from geoseg.core.raster_band import NOT_OBSERVED
+from geoseg.water.codes import DRY, FLOOD, PERMANENT, Legend, mask_codes
 
 VALUES = np.array([*range(101), 255], np.uint8)
 SHAPE = st.tuples(st.integers(1, 9), st.integers(1, 9))

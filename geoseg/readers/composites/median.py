@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from geoseg.readers.composites.mosaic import NOT_OBSERVED, Codes, Floats, Mosaic, Part, Validity
+from geoseg.core.raster_band import NOT_OBSERVED
+from geoseg.readers.composites.mosaic import Codes, Floats, Mosaic, Part, Validity
 
 
 class MedianComposite:

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.raster_band import NOT_OBSERVED
+
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 Validity = NDArray[np.bool_]
 Part = tuple[slice, slice]
 """Rows and columns."""
-
-NOT_OBSERVED = 255
-"""Source code of a pixel that no scene observed."""
 
 
 class Mosaic:

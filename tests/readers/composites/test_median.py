@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from geoseg.core.raster_band import NOT_OBSERVED
 from geoseg.readers.composites.median import median
-from geoseg.readers.composites.mosaic import NOT_OBSERVED
 
 SHAPE = (5, 4)
 

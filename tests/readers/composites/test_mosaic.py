@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from geoseg.readers.composites.mosaic import NOT_OBSERVED, Mosaic
+from geoseg.core.raster_band import NOT_OBSERVED
+from geoseg.readers.composites.mosaic import Mosaic
 
 SHAPE = (5, 4)
 WHOLE = (slice(0, 5), slice(0, 4))
