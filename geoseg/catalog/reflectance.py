@@ -49,10 +49,11 @@ def reflectance_warnings(sensor: Sensor, model: ModelCard, scenes: Sequence[Scen
     at_top, unknown = _at_top(scenes), [scene for scene in scenes if scene.reflectance == "unknown"]
     own = card(sensor.default_model)
     if at_top and not named and model.name != own.name:
+        missed = f" {model.name}: {model.limits[0]}" if model.limits else ""
         return (
             f"{_which(at_top, scenes)} of {sensor.title} {_holds(at_top)} {AT_TOP} reflectance: mapped with "
             f"{model.name}, because {own.name} learned from surface reflectance. Use the surface reflectance product, "
-            f"or ask for the network with --model {own.name}.",
+            f"or ask for the network with --model {own.name}.{missed}",
         )
     if at_top and model.family != "classical" and model.reflectance != "toa":
         learned = "learned from" if model.reflectance else "may have learned from"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,8 @@ WIDE = 1.9
 
 # inches
 MARGIN, GAP, HEAD, FOOT = 0.62, 0.55, 1.12, 1.02
+NOTE_CHARACTER = 0.063
+"""Inches that a character of a note takes, a little more than most: what runs off the picture is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Preview:
         title: Place, or area, in a few words.
         caption: Date, scenes, model: one or two lines.
         imagery_title: What the imagery is: ``true colour``, ``VV, dB``.
-        notes: What must not be overlooked, one sentence each; the first three are printed.
+        notes: What must not be overlooked, one sentence each; the first three are printed, wrapped to the picture.
         simulated: The imagery is simulated, and the picture says so.
     """
 
@@ -151,12 +154,10 @@ def _draw(preview: Preview) -> Figure:
     frame = Frame.of(preview.geobox)
     stacked = frame.aspect > WIDE
     width, height = _panel_size(frame.aspect, stacked=stacked)
-    notes = preview.notes[:3]
+    across = width * (1 if stacked else 2) + (0 if stacked else GAP)
+    notes = tuple(line for note in preview.notes[:3] for line in wrap(note, int(across / NOTE_CHARACTER)))
     foot = FOOT + 0.2 * len(notes)
-    size = (
-        2 * MARGIN + width * (1 if stacked else 2) + (0 if stacked else GAP),
-        HEAD + foot + height * (2 if stacked else 1) + (GAP if stacked else 0),
-    )
+    size = (2 * MARGIN + across, HEAD + foot + height * (2 if stacked else 1) + (GAP if stacked else 0))
     figure = Figure(figsize=size, dpi=DPI, facecolor="white")
 
     def panel(index: int) -> Axes:

@@ -50,6 +50,7 @@ def test_a_network_named_for_a_scene_at_the_top_of_the_atmosphere_is_warned_abou
     assert "top-of-atmosphere" in warning and "flood-s2" in warning and "--model mndwi" in warning
     (note,) = reflectance_warnings(s2, card("mndwi"), [scene("toa")], named=False)
     assert "mapped with mndwi" in note and "--model flood-s2" in note
+    assert note.endswith(card("mndwi").limits[0]), "what the index misses is said where nobody asked for it"
     (unknown,) = reflectance_warnings(s2, card("flood-s2"), [scene("unknown")], named=False)
     assert "not stated" in unknown and "--level surface" in unknown
     for model, level, named in (

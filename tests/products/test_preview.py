@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -15,7 +17,16 @@ from pyproj import Geod, Transformer
 
 from geoseg.catalog.target import WATER
 from geoseg.products.graticule import Frame, nice
-from geoseg.products.preview import LONGEST_PX, Preview, colorize, decimation, percentile_stretch, write_preview
+from geoseg.products.preview import (
+    LONGEST_PX,
+    WARN,
+    Preview,
+    _draw,
+    colorize,
+    decimation,
+    percentile_stretch,
+    write_preview,
+)
 from geoseg.water.areas import AreaCounter
 from geoseg.water.codes import Legend
 
@@ -75,6 +86,19 @@ def test_an_empty_map_makes_a_picture(tmp_path):
         tmp_path / "p.png", preview_of(codes, np.full((3, 30, 30), np.nan, np.float32), grid_of((30, 30)))
     )
     assert path.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("shape", [(60, 60), (40, 400), (400, 40)])
+def test_a_long_note_is_wrapped_and_stays_on_the_picture(shape):
+    note = "The scene holds top-of-atmosphere reflectance, WWWW mapped with an index that misses muddy water; " * 4
+    preview = preview_of(np.zeros(shape, np.uint8), np.zeros(shape, np.float32), grid_of(shape), notes=(note,))
+    figure = _draw(preview)
+    figure.draw_without_rendering()
+    lines = [text for axes in figure.axes for text in axes.texts if text.get_color() == WARN]
+    assert " ".join(line.get_text() for line in lines) == note.strip()
+    boxes = [line.get_window_extent() for line in lines]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 for box in boxes)
+    assert all(low.y1 <= high.y0 + 1 for high, low in pairwise(boxes)), "lines do not overlap"
 
 
 def test_drawing_changes_no_setting_of_matplotlib(tmp_path):
